@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of the host package: one sentence that says what, where and what would be right."""
+
+from __future__ import annotations
+
+
+class HostError(Exception):
+    """Base of every error that the host package raises on purpose."""
+
+
+class InputError(HostError, ValueError):
+    """Images, a weight blob or an argument are not what the accelerator takes."""
+
+
+class OverlayError(HostError):
+    """The overlay cannot be loaded, or is not one of ours."""
+
+
+class IdentityError(HostError):
+    """Overlay and weight blob belong to different designs."""
+
+
+class ClosedError(HostError):
+    """The accelerator was used after ``close()`` or after a failure that ends its use."""
+
+
+class AcceleratorTimeout(HostError, TimeoutError):
+    """The accelerator did not finish in time; the message carries the register state and what to check."""
+
+
+class ResultError(HostError):
+    """The accelerator finished, but wrote too few or too many results."""
+
+
+class SimulationError(HostError):
+    """Base of what only the simulated board raises."""
+
+
+class BusError(SimulationError):
+    """An access that no register or allocation answers: a hang or memory corruption on silicon."""
+
+
+class WatchdogError(SimulationError):
+    """A status register was polled without end although nothing can change it."""
+
+
+class KernelFault(SimulationError):
+    """The simulated kernel reported a fault, for example a read from an empty stream."""
