@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Protocol, Union
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -50,6 +50,16 @@ class AddressMap:
         self._bases.insert(index, base)
         self._regions.insert(index, (base, size, name, model))
 
+    def remove(self, names: list[str]) -> None:
+        """Take the regions of these names away."""
+        self._regions = [region for region in self._regions if region[2] not in names]
+        self._bases = [region[0] for region in self._regions]
+
+    def clear(self) -> None:
+        """Take all regions away."""
+        self._regions = []
+        self._bases = []
+
     def read(self, address: int) -> int:
         model, offset = self._decode(address)
         return model.read(offset)
@@ -82,7 +92,7 @@ class RegArray:
     def __len__(self) -> int:
         return self._words
 
-    def __getitem__(self, index: Union[int, slice]) -> Union[int, "RegArray"]:
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             start, stop, step = index.indices(self._words)
             if step != 1:
@@ -90,23 +100,23 @@ class RegArray:
             return RegArray(self._bus, self._base + WORD * start, max(stop - start, 0))
         return self._bus.read(self._address(index))
 
-    def __setitem__(self, index: Union[int, slice], value: object) -> None:
+    def __setitem__(self, index: int | slice, value: Any) -> None:
         if not isinstance(index, slice):
-            self._bus.write(self._address(index), int(value))  # type: ignore[call-overload]
+            self._bus.write(self._address(index), int(value))
             return
         positions = range(*index.indices(self._words))
         values = np.broadcast_to(np.asarray(value, dtype=np.uint32), (len(positions),))
         for position, word in zip(positions, values):
             self._bus.write(self._address(position), int(word))
 
-    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
-        return np.array([self[i] for i in range(self._words)], dtype=dtype or np.uint32)  # type: ignore[call-overload]
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array([self[i] for i in range(self._words)], dtype=dtype or np.uint32)
 
-    def view(self, dtype: object = "u4", **_: object) -> Union["RegArray", np.ndarray]:
+    def view(self, dtype: Any = "u4", **_: Any) -> Any:
         """The same registers as 32-bit words, or a read-out copy as 64-bit words."""
-        if np.dtype(dtype).itemsize == WORD:  # type: ignore[call-overload]
+        if np.dtype(dtype).itemsize == WORD:
             return self
-        return self.__array__().view(dtype)  # type: ignore[call-overload]
+        return self.__array__().view(dtype)
 
     def _address(self, index: int) -> int:
         position = index + self._words if index < 0 else index

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated board under the real pynq package; ``vitforge_host.sim.device`` needs pynq, the rest does not."""
+
+from __future__ import annotations
+
+import os
+
+
+def requested() -> bool:
+    """Whether the environment asks for the simulated board (``VITFORGE_SIM=1``)."""
+    return os.environ.get("VITFORGE_SIM") == "1"
+
+
+def register() -> None:
+    """Make pynq know the simulated device; must happen before pynq first looks for devices.
+
+    Raises
+    ------
+    HostError
+        If pynq is not installed.
+    """
+    from vitforge_host.errors import HostError
+
+    try:
+        import vitforge_host.sim.device  # noqa: F401  (importing registers the class)
+    except ModuleNotFoundError as error:
+        raise HostError(f"VITFORGE_SIM=1 needs {error.name}; install it with: pip install 'vitforge[sim]'") from None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``<overlay>.sim.json``: which csim library stands for which IP of an overlay, and how its arguments lie."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitforge_host.errors import OverlayError
+
+FORMAT = 1
+ARGUMENT_KINDS = ("ptr", "i32", "out32")
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """One argument of the C function, in call order.
+
+    ``offset`` is that of its first register. A pointer needs ``min_bytes`` of device memory from its address, times the
+    value of the i32 argument ``times`` if that is named.
+    """
+
+    name: str
+    kind: str
+    offset: int
+    min_bytes: int = 1
+    times: str = ""
+
+
+@dataclass(frozen=True)
+class IpSpec:
+    """The model of one IP: a function ``long long symbol(args...)`` of a shared library."""
+
+    name: str
+    library: Path
+    symbol: str
+    control: str
+    arguments: tuple[ArgumentSpec, ...]
+
+
+def read_manifest(path: Path) -> dict[str, IpSpec]:
+    """IP models by instance name; raises OverlayError when the file is missing or malformed."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise OverlayError(f"{path} is missing, so the overlay cannot be simulated; generate it again") from None
+    except (OSError, ValueError) as error:
+        raise OverlayError(f"{path} cannot be read as JSON ({error}); generate it again") from None
+    try:
+        if document["format"] != FORMAT:
+            raise OverlayError(f"{path} has format {document['format']}, this package reads format {FORMAT}")
+        return {name: _ip(name, entry, path) for name, entry in document["ip"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OverlayError(f"{path} lacks or misuses the entry {error}; generate it again") from None
+
+
+def _ip(name: str, entry: dict[str, Any], path: Path) -> IpSpec:
+    if entry["lib"] is None:
+        raise OverlayError(f"{path} names no simulation library for {name}; build one with: vitforge csim DIR")
+    library = (path.parent / entry["lib"]).resolve()
+    if not library.is_file():
+        raise OverlayError(f"the simulation library {library} of {name} does not exist; build it with: vitforge csim DIR")
+    arguments = tuple(ArgumentSpec(**argument) for argument in entry["args"])
+    names = {argument.name for argument in arguments if argument.kind == "i32"}
+    for argument in arguments:
+        if argument.kind not in ARGUMENT_KINDS or (argument.times and argument.times not in names):
+            raise OverlayError(f"{path} has a bad argument {argument} for {name}; generate it again")
+    return IpSpec(name, library, entry["symbol"], entry["ctrl"], arguments)
