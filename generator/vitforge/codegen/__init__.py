@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""From a `Design` to HLS sources: contexts (numbers), templates (text), writer (files)."""

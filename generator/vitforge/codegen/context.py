@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frozen dataclass a template: every number that a generated file states, read from `Design`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitforge.design.design import Design
+from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
+from vitforge.design.geometry import EngineGeometry, ceil_div
+from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
+from vitforge.design.registers import ARGUMENTS, TOP_NAME
+
+_DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
+FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
+
+
+def namespace(design: Design) -> str:
+    """C++ namespace of a generated project: two projects can live in one process."""
+    return f"vitforge_{design.name.replace('-', '_')}_{design_hash(design).hex()[:8]}"
+
+
+def hash_words(design: Design) -> tuple[int, int]:
+    """The two 32-bit identity words: the first 8 bytes of the design hash, little endian."""
+    digest = design_hash(design)
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesContext:
+    """exp_tables.hpp"""
+
+    high: list[int]
+    low: list[int]
+    range: int
+    shift: int
+    fraction_bits: int
+
+    @classmethod
+    def build(cls) -> TablesContext:
+        high, low = exp_tables()
+        return cls(
+            high=[int(v) for v in high],
+            low=[int(v) for v in low],
+            range=EXP_RANGE,
+            shift=EXP_SHIFT,
+            fraction_bits=EXP_FRACTION_BITS,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelContext:
+    """model_config.hpp"""
+
+    namespace: str
+    seq_len: int
+    embed_dim: int
+    depth: int
+    num_heads: int
+    head_dim: int
+    hidden_dim: int
+    patch_len: int
+    num_classes: int
+    magic: str
+    format_version: int
+    hash_lo: str
+    hash_hi: str
+
+    @classmethod
+    def build(cls, design: Design) -> ModelContext:
+        shape = design.shape
+        low, high = hash_words(design)
+        return cls(
+            namespace=namespace(design),
+            seq_len=shape.seq_len,
+            embed_dim=shape.embed_dim,
+            depth=shape.depth,
+            num_heads=shape.num_heads,
+            head_dim=shape.head_dim,
+            hidden_dim=shape.hidden_dim,
+            patch_len=shape.patch_len,
+            num_classes=shape.num_classes,
+            magic=f"0x{MAGIC:08x}u",
+            format_version=FORMAT_VERSION,
+            hash_lo=f"0x{low:08x}u",
+            hash_hi=f"0x{high:08x}u",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypesContext:
+    """types.hpp"""
+
+    namespace: str
+    beat_bits: int
+    logit_word_bits: int
+    widest: int  # widest ap_uint of the design
+
+    @classmethod
+    def build(cls, design: Design) -> TypesContext:
+        f = design.folding
+        score_bits = 16 * f.td * f.tc
+        widest = max(score_bits, 32 * f.tc, 96 * f.lt, 16 * f.lt * f.tc, 1024)
+        return cls(
+            namespace=namespace(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantField:
+    """One `static constexpr int` of an engine, with its trailing comment."""
+
+    name: str
+    value: int
+    comment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineContext:
+    """One engine's configuration struct."""
+
+    name: str
+    title: str
+    dsp: str
+    has_attention: str  # C++ literal
+    fields: list[ConstantField]
+
+
+def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
+    return [
+        ConstantField(name=name, value=value, comment=f"  // {text}" if text else "") for name, value, text in values
+    ]
+
+
+def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, int, str]]:
+    f, shape = design.folding, design.shape
+    return [
+        ("tt", engine.tt, "tokens a cycle"),
+        ("tc", f.tc, "output columns a cycle"),
+        ("tk", f.tk, "reduction lanes a cycle = DSP cascade"),
+        ("td", f.td, "tokens drained a cycle"),
+        ("lt", f.lt, "tokens a cycle in layer norm"),
+        ("groups", f.tk // f.tc, "column tiles in an activation entry"),
+        ("drain_groups", engine.drain_groups, "cycles to drain a token tile"),
+        ("token_tiles", engine.token_tiles, ""),
+        ("beat_bits", design.axi_bits, "m_axi width"),
+        ("beat_bytes", design.beat_bytes, ""),
+        ("num_heads", shape.num_heads, ""),
+        ("xn_depth", engine.xn_depth, "entries: layer norm, then the second region"),
+        ("scratch_depth", engine.scratch_depth, "entries: values that stay inside the engine"),
+        ("residual_depth", design.residual_depth, "words of td x tc int16"),
+        ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
+        ("norm_groups", ceil_div(shape.seq_len, f.lt), "token groups of layer norm"),
+        ("norm_fifo_depth", 2 * design.channel_tiles + 8, "two tokens, and slack"),
+        ("image_beats", design.image_beats, ""),
+        ("image_words", shape.seq_len * design.patch.k_tiles, ""),
+        ("score_bits", 16 * f.td * f.tc, "scores of a drain group"),
+    ]
+
+
+def _job_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:
+    """Upper bound of a job's cycles, for the tool's latency report."""
+    steps = max(k_tiles, engine.drain_groups)
+    beats = design.fc1.param_beats + k_tiles * design.fc1.word_beats
+    return columns * max(engine.token_tiles * steps, beats) + engine.drain_groups
+
+
+def _nsa(design: Design) -> EngineContext:
+    engine = design.nsa
+    values = _common_fields(design, engine) + [
+        ("branch_depth", design.branch_nsa_depth, "words this engine's array writes"),
+        ("norm_branch_depth", design.branch_nmp_depth, "words its layer norm reads: the other engine's"),
+        ("max_k_tiles", design.max_k_tiles_nsa, "of a weight column tile"),
+        ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nsa, design.qkv.column_tiles), ""),
+        ("key_tiles", design.key_tiles, "k tiles over the keys"),
+        ("key_columns", design.key_columns, "column tiles over the keys"),
+        ("key_banks", design.key_banks, ""),
+        ("key_depth", design.key_depth, ""),
+        ("value_banks", design.value_banks, ""),
+        ("value_depth", design.value_depth, ""),
+        ("weights_depth", design.weights_depth, "entries of attention weights of a head"),
+        ("reciprocal_depth", engine.token_tiles * engine.drain_groups, ""),
+    ]
+    return _engine(design, "Nsa", "Norm + self-attention engine.", True, values)
+
+
+def _nmp(design: Design) -> EngineContext:
+    engine = design.nmp
+    columns = max(design.fc1.column_tiles, design.fc2.column_tiles)
+    values = _common_fields(design, engine) + [
+        ("branch_depth", design.branch_nmp_depth, "words this engine's array writes: FC2, then patch embedding"),
+        ("norm_branch_depth", design.branch_nsa_depth, "words its layer norm reads: the other engine's"),
+        ("max_k_tiles", design.max_k_tiles_nmp, "of a weight column tile"),
+        ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nmp, columns), ""),
+        ("key_tiles", 1, "no attention here: the smallest memories that compile"),
+        ("key_columns", 1, ""),
+        ("key_banks", design.key_banks, ""),
+        ("key_depth", 1, ""),
+        ("value_banks", design.value_banks, ""),
+        ("value_depth", 1, ""),
+        ("weights_depth", 1, ""),
+        ("reciprocal_depth", 1, ""),
+    ]
+    return _engine(design, "Nmp", "Norm + MLP engine.", False, values)
+
+
+def _engine(
+    design: Design, name: str, title: str, has_attention: bool, values: list[tuple[str, int, str]]
+) -> EngineContext:
+    return EngineContext(
+        name=name,
+        title=title,
+        dsp=_DSP_POLICY[design.board.dsp_family],
+        has_attention="true" if has_attention else "false",
+        fields=_fields(values),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HwContext:
+    """hw_config.hpp"""
+
+    namespace: str
+    engines: list[EngineContext]
+    class_tiles: int
+    list_depth: int
+    blob_depth: int
+    image_depth: int
+    logit_depth: int
+
+    @classmethod
+    def build(cls, design: Design, extent: Extent) -> HwContext:
+        return cls(
+            namespace=namespace(design),
+            engines=[_nsa(design), _nmp(design)],
+            class_tiles=design.head.column_tiles,
+            list_depth=extent.list_beats,
+            blob_depth=extent.blob_beats,
+            image_depth=extent.images * design.image_beats,
+            logit_depth=extent.images * design.logits_words,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """DDR buffers of the test bench: what cosimulation has to know of the m_axi ports."""
+
+    images: int
+    n_steps: int
+    list_beats: int  # longest of the four chunk lists
+    blob_beats: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """An m_axi argument of the top."""
+
+    name: str
+    declaration: str
+    bundle: str
+    depth: int
+    options: str
+    element: str  # C++ type of an element
+    untyped: str  # the same as void, for the flat C interface
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestBenchContext:
+    """What the test bench runs."""
+
+    images: int
+    n_steps: int
+    lists: list[str]
+
+    @classmethod
+    def build(cls, extent: Extent) -> TestBenchContext:
+        lists = [a.name for a in ARGUMENTS if a.name.startswith("list_")]
+        return cls(images=extent.images, n_steps=extent.n_steps, lists=lists)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamContext:
+    """A stream between the top's processes."""
+
+    name: str
+    type: str
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopContext:
+    """The top function."""
+
+    title: str
+    name: str
+    namespace: str
+    beat_bits: int
+    ports: list[Port]
+    scalars: list[str]
+    streams: list[StreamContext]
+
+    @classmethod
+    def build(cls, design: Design, extent: Extent) -> TopContext:
+        hw = HwContext.build(design, extent)
+        pointers = [a for a in ARGUMENTS if a.kind == "ptr"]
+        units = ("ln1", "nsa", "ln2", "nmp")
+        streams = [StreamContext(name=f"{unit}_beats", type="beat_t", depth=FETCH_FIFO_BEATS) for unit in units]
+        streams.append(StreamContext(name="logit_words", type="logit_word_t", depth=4))
+        return cls(
+            title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
+            name=TOP_NAME,
+            namespace=namespace(design),
+            beat_bits=design.axi_bits,
+            ports=[_port(argument.name, argument.bundle, hw) for argument in pointers],
+            scalars=[a.name for a in ARGUMENTS if a.kind != "ptr"],
+            streams=streams,
+        )
+
+
+def _port(name: str, bundle: str, hw: HwContext) -> Port:
+    reads = "max_read_burst_length=64 num_read_outstanding=8"
+    if name == "logits":
+        return Port(
+            name=name,
+            declaration=f"int {name}[design::logit_depth]",
+            bundle=bundle,
+            depth=hw.logit_depth,
+            options="max_write_burst_length=16",
+            element="int",
+            untyped="void",
+        )
+    prefix = "list" if name.startswith("list_") else "blob" if name.startswith("blob_") else "image"
+    depths = {"list": hw.list_depth, "blob": hw.blob_depth, "image": hw.image_depth}
+    return Port(
+        name=name,
+        declaration=f"const design::beat_t {name}[design::{prefix}_depth]",
+        bundle=bundle,
+        depth=depths[prefix],
+        options=reads,
+        element="const design::beat_t",
+        untyped="const void",
+    )

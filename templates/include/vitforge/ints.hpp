@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Integers of a declared width: exact in hardware, native in simulation.
+#ifndef VITFORGE_INTS_HPP
+#define VITFORGE_INTS_HPP
+
+#include "ap_int.h"
+
+namespace vitforge {
+
+typedef signed char int8;
+typedef short int16;
+typedef int int32;
+typedef long long int64;
+typedef unsigned char uint8;
+typedef unsigned int uint32;
+typedef unsigned long long uint64;
+
+// Int<W> holds a signed value of W bits. Simulation uses the native integer that holds it, so that csim
+// runs at machine speed; the values fit by construction and fits() checks them where they leave a kernel.
+template <int W, bool IsWide = (W > 32)>
+struct NativeInt {
+    typedef int32 type;
+};
+template <int W>
+struct NativeInt<W, true> {
+    typedef int64 type;
+};
+
+#ifdef __SYNTHESIS__
+template <int W>
+using Int = ap_int<W>;
+#else
+template <int W>
+using Int = typename NativeInt<W>::type;
+#endif
+
+constexpr int ceil_div(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+constexpr int max_of(int a, int b) { return a > b ? a : b; }
+
+// Bits that hold the unsigned values 0 .. count - 1.
+constexpr int clog2(int count) { return count <= 1 ? 0 : 1 + clog2((count + 1) / 2); }
+
+// Symmetric saturation to [-limit, limit]: -128 and -32768 never leave a kernel.
+inline int32 clamp(int64 value, int32 limit) {
+#pragma HLS inline
+    return value > limit ? limit : (value < -limit ? -limit : static_cast<int32>(value));
+}
+
+template <int W>
+constexpr bool fits(int64 value) {
+    return value >= -(1LL << (W - 1)) && value < (1LL << (W - 1));
+}
+
+}  // namespace vitforge
+
+#endif

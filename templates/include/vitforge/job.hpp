@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptors that travel in the weight streams: what an engine does next, as data.
+#ifndef VITFORGE_JOB_HPP
+#define VITFORGE_JOB_HPP
+
+#include "hls_stream.h"
+#include "vitforge/ints.hpp"
+
+namespace vitforge {
+
+constexpr int header_words = 8;  // 32-bit words of every descriptor
+
+enum ArrayOp { array_end = 0, array_linear = 1, array_score = 2, array_context = 3 };
+enum NormOp { norm_end = 0, norm_layer = 1, norm_load = 2 };
+enum Destination { to_scratch = 0, to_key = 1, to_value = 2, to_branch = 3, to_logits = 4, to_scores = 5 };
+
+template <int BEAT_BITS>
+inline void read_header(hls::stream<ap_uint<BEAT_BITS> > &beats, uint32 words[header_words]) {
+#pragma HLS inline
+    constexpr int per_beat = BEAT_BITS / 32;
+header_beat:
+    for (int beat = 0; beat < header_words / per_beat; ++beat) {
+#pragma HLS pipeline II=1
+        const ap_uint<BEAT_BITS> value = beats.read();
+    header_word:
+        for (int word = 0; word < per_beat; ++word) {
+#pragma HLS unroll
+            words[beat * per_beat + word] = value.range(32 * word + 31, 32 * word).to_uint();
+        }
+    }
+}
+
+template <int BEAT_BITS>
+inline void write_header(const uint32 words[header_words], hls::stream<ap_uint<BEAT_BITS> > &beats) {
+#pragma HLS inline
+    constexpr int per_beat = BEAT_BITS / 32;
+write_beat:
+    for (int beat = 0; beat < header_words / per_beat; ++beat) {
+#pragma HLS pipeline II=1
+        ap_uint<BEAT_BITS> value = 0;
+    write_word:
+        for (int word = 0; word < per_beat; ++word) {
+#pragma HLS unroll
+            value.range(32 * word + 31, 32 * word) = words[beat * per_beat + word];
+        }
+        beats.write(value);
+    }
+}
+
+inline int low_half(uint32 word) {
+#pragma HLS inline
+    return static_cast<int>(word & 0xffff);
+}
+
+inline int high_half(uint32 word) {
+#pragma HLS inline
+    return static_cast<int>(word >> 16);
+}
+
+// One job of a MAC array. Addresses count memory entries (all tokens of a tile, tk values each).
+struct ArrayJob {
+    int op;
+    bool from_scratch;
+    bool has_gelu;
+    bool ends_step;
+    int k_tiles;
+    int column_tiles;
+    int token_tiles;
+    int seq_len;
+    int src_base, src_stride;
+    int mult, shift;
+    int right_base, right_stride;
+    int dst_base, dst_stride;
+    uint32 context_scale;  // mult | shift << 16, on its way to softmax
+};
+
+inline ArrayJob decode_array_job(const uint32 words[header_words]) {
+#pragma HLS inline
+    ArrayJob job;
+    job.op = static_cast<int>(words[0] & 0xff);
+    job.from_scratch = ((words[0] >> 8) & 1) != 0;
+    job.has_gelu = ((words[0] >> 16) & 1) != 0;
+    job.ends_step = ((words[0] >> 24) & 1) != 0;
+    job.k_tiles = low_half(words[1]);
+    job.column_tiles = high_half(words[1]);
+    job.token_tiles = low_half(words[2]);
+    job.seq_len = high_half(words[2]);
+    job.src_base = low_half(words[3]);
+    job.src_stride = high_half(words[3]);
+    job.mult = low_half(words[4]);
+    job.shift = high_half(words[4]);
+    job.right_base = low_half(words[5]);
+    job.right_stride = high_half(words[5]);
+    job.dst_base = low_half(words[6]);
+    job.dst_stride = high_half(words[6]);
+    job.context_scale = words[7];
+    return job;
+}
+
+}  // namespace vitforge
+
+#endif

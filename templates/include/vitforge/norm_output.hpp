@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Last process of a layer-norm unit: normalises, applies gamma and beta, keeps the channels that the next
+// matmul has, and lays them out for the array. It also writes the patches of the next image.
+#ifndef VITFORGE_NORM_OUTPUT_HPP
+#define VITFORGE_NORM_OUTPUT_HPP
+
+#include "vitforge/layer_norm.hpp"
+
+namespace vitforge {
+
+// clamp((yhat * gamma + beta + half) >> shift), yhat = (D*x - sum) * inverse in units of 2^-normal_bits.
+inline int8 normalize(int16 x, int32 channels, int32 sum, int32 inverse, int length, int16 gamma, int32 beta,
+                      int shift) {
+#pragma HLS inline
+    const Int<27> centred = channels * x - sum;
+    const Int<45> scaled = static_cast<Int<45> >(centred) * inverse;
+    const int right = length + 16 - normal_bits;
+    const int16 yhat =
+        static_cast<int16>(clamp((static_cast<int64>(scaled) + (1LL << (right - 1))) >> right, int16_limit));
+    const int64 affine = static_cast<int64>(static_cast<int32>(yhat) * gamma) + beta;
+    return static_cast<int8>(clamp((affine + (1LL << (shift - 1))) >> shift, int8_limit));
+}
+
+// gamma, beta and the flag "the next matmul has this channel" of every channel.
+template <class C>
+inline void load_records(hls::stream<ap_uint<C::beat_bits> > &pass, int16 gamma[C::channel_tiles][C::tc],
+                         int32 beta[C::channel_tiles][C::tc], bool emits[C::channel_tiles][C::tc]) {
+#pragma HLS inline
+load_record_beat:
+    for (int beat = 0; beat < NormLayout<C>::record_beats; ++beat) {
+#pragma HLS pipeline II=1
+        const ap_uint<C::beat_bits> value = pass.read();
+    load_record:
+        for (int record = 0; record < NormLayout<C>::records_per_beat; ++record) {
+#pragma HLS unroll
+            const int channel = beat * NormLayout<C>::records_per_beat + record;
+            if (channel < C::channel_tiles * C::tc) {
+                const int bit = 64 * record;
+                const int tile = channel / C::tc;
+                const int lane = channel % C::tc;
+                gamma[tile][lane] =
+                    static_cast<int16>(static_cast<unsigned short>(value.range(bit + 15, bit).to_uint()));
+                emits[tile][lane] = (value.range(bit + 31, bit + 16).to_uint() & 1) != 0;
+                beta[tile][lane] = static_cast<int32>(value.range(bit + 63, bit + 32).to_uint());
+            }
+        }
+    }
+}
+
+// Token of an activation memory: its tile and its row there.
+template <class C>
+struct TokenPlace {
+    int tile;
+    int row;
+
+    TokenPlace() : tile(0), row(0) {}
+
+    inline void advance(int tokens) {
+#pragma HLS inline
+        row += tokens;
+        if (row == C::tt) {
+            row = 0;
+            ++tile;
+        }
+    }
+};
+
+template <class C>
+void normalize_tokens(const NormJob &job, const int16 gamma[C::channel_tiles][C::tc],
+                      const int32 beta[C::channel_tiles][C::tc], const bool emits[C::channel_tiles][C::tc],
+                      hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
+                      hls::stream<ap_uint<scale_bits * C::lt> > &scales,
+                      int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+    int8 window[C::lt][2 * C::tc] = {};
+#pragma HLS array_partition variable=window complete dim=0
+    ap_uint<scale_bits * C::lt> scale = 0;
+    TokenPlace<C> place;
+    int held = 0;
+    int emitted = 0;
+    int column = 0;
+normalize_word:
+    for (int word = 0; word < ceil_div(job.tokens, C::lt) * (C::channel_tiles + 1); ++word) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_tripcount max=C::norm_groups * (C::channel_tiles + 1)
+#pragma HLS dependence variable=xn inter false
+        if (column == 0) {
+            scale = scales.read();
+            held = 0;
+            emitted = 0;
+        }
+        if (column < C::channel_tiles) {
+            const ap_uint<16 * C::lt * C::tc> packed = values.read();
+            int8 normal[C::lt][C::tc];
+        normalize_token:
+            for (int t = 0; t < C::lt; ++t) {
+#pragma HLS unroll
+                const int bit = scale_bits * t;
+                const int32 inverse = scale.range(bit + 23, bit).to_int();
+                const int length = scale.range(bit + 31, bit + 24).to_int();
+                const int32 sum = static_cast<int32>(scale.range(bit + 63, bit + 32).to_uint());
+            normalize_lane:
+                for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+                    const int lane = 16 * (t * C::tc + c);
+                    const int16 x =
+                        static_cast<int16>(static_cast<unsigned short>(packed.range(lane + 15, lane).to_uint()));
+                    normal[t][c] = normalize(x, job.channels, sum, inverse, length, gamma[column][c],
+                                             beta[column][c], job.shift);
+                }
+            }
+            held = compact_push<C::lt, C::tc, int8>(window, held, normal, emits[column]);
+        }
+        // A full word leaves at once; what is left of a token leaves in its extra cycle.
+        if (held >= C::tc || (column == C::channel_tiles && held > 0)) {
+            const int entry = job.out_base + place.tile * job.out_stride + emitted / C::groups;
+        emit_token:
+            for (int t = 0; t < C::lt; ++t) {
+#pragma HLS unroll
+            emit_lane:
+                for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+                    xn[entry][place.row + t][emitted % C::groups][c] = window[t][c];
+                }
+            }
+            window_shift<C::lt, C::tc, int8>(window, C::tc);
+            held = held > C::tc ? held - C::tc : 0;
+            ++emitted;
+        }
+        ++column;
+        if (column > C::channel_tiles) {
+            column = 0;
+            place.advance(C::lt);
+        }
+    }
+}
+
+// Pixels become int8 by -128, and 0 becomes -127: the packed array never sees -128.
+inline int8 centre_pixel(uint32 pixel) {
+#pragma HLS inline
+    return static_cast<int8>(pixel == 0 ? -127 : static_cast<int32>(pixel) - 128);
+}
+
+template <class C>
+void load_patches(const NormJob &job, hls::stream<ap_uint<C::beat_bits> > &pass,
+                  int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+    constexpr int words_per_beat = C::beat_bytes / C::tk;
+    ap_uint<C::beat_bits> beat = 0;
+    TokenPlace<C> place;
+    int k = 0;
+    int part = 0;
+load_word:
+    for (int word = 0; word < job.tokens * job.channels; ++word) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_tripcount max=C::image_words
+#pragma HLS dependence variable=xn inter false
+        if (part == 0) {
+            beat = pass.read();
+        }
+    load_lane:
+        for (int lane = 0; lane < C::tk; ++lane) {
+#pragma HLS unroll
+            const int bit = 8 * (part * C::tk + lane);
+            xn[job.out_base + place.tile * job.out_stride + k][place.row][lane / C::tc][lane % C::tc] =
+                centre_pixel(beat.range(bit + 7, bit).to_uint());
+        }
+        ++part;
+        ++k;
+        if (part == words_per_beat || k == job.channels) {
+            part = 0;
+        }
+        if (k == job.channels) {
+            k = 0;
+            place.advance(1);
+        }
+    }
+}
+
+template <class C>
+void norm_output(hls::stream<ap_uint<C::beat_bits> > &pass, hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
+                 hls::stream<ap_uint<scale_bits * C::lt> > &scales, int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+    int16 gamma[C::channel_tiles][C::tc];
+    int32 beta[C::channel_tiles][C::tc];
+    bool emits[C::channel_tiles][C::tc];
+#pragma HLS array_partition variable=gamma complete dim=2
+#pragma HLS array_partition variable=beta complete dim=2
+#pragma HLS array_partition variable=emits complete dim=2
+norm_output_job:
+    while (true) {
+#pragma HLS loop_tripcount max=3
+        uint32 words[header_words];
+        read_header<C::beat_bits>(pass, words);
+        const NormJob job = decode_norm_job(words);
+        if (job.op == norm_end) {
+            break;
+        }
+        if (job.op == norm_load) {
+            load_patches<C>(job, pass, xn);
+        } else {
+            load_records<C>(pass, gamma, beta, emits);
+            normalize_tokens<C>(job, gamma, beta, emits, values, scales, xn);
+        }
+    }
+}
+
+// The unit: residual add, layer norm and patch loading of one half-layer step.
+template <class C>
+void norm_step(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::td][C::tc],
+               const int16 branch[C::norm_branch_depth][C::td][C::tc],
+               int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+#pragma HLS dataflow
+    hls::stream<ap_uint<C::beat_bits> > pass("pass");
+#pragma HLS stream variable=pass depth=16
+    hls::stream<ap_uint<16 * C::lt * C::tc> > values("values");
+// A token's values wait here until its deviation is known: two tokens, the latency of root and quotient.
+#pragma HLS stream variable=values depth=C::norm_fifo_depth
+    hls::stream<ap_uint<sum_bits * C::lt> > sums("sums");
+#pragma HLS stream variable=sums depth=4
+    hls::stream<ap_uint<scale_bits * C::lt> > scales("scales");
+#pragma HLS stream variable=scales depth=4
+    norm_add<C>(beats, residual, branch, pass, values, sums);
+    norm_reciprocal<C>(sums, scales);
+    norm_output<C>(pass, values, scales, xn);
+}
+
+}  // namespace vitforge
+
+#endif

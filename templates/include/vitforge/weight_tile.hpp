@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Column tiles of weights on their way from DDR: two on chip, one working while the next one fills.
+#ifndef VITFORGE_WEIGHT_TILE_HPP
+#define VITFORGE_WEIGHT_TILE_HPP
+
+#include "hls_stream.h"
+#include "vitforge/ints.hpp"
+#include "vitforge/job.hpp"
+#include "vitforge/requantize.hpp"
+
+namespace vitforge {
+
+// Where a column tile's results go.
+struct TileTarget {
+    int destination;
+    int group;
+    int stride;
+    int base;
+};
+
+// Bias, multiplier and shift of the tc columns of a tile.
+template <int TC>
+struct ColumnParams {
+    int32 bias[TC];
+    int32 mult[TC];
+    int32 shift[TC];
+};
+
+// Beats of a column tile in the stream: target, records, weight words.
+template <class C>
+struct TileLayout {
+    static constexpr int record_bytes = 8;
+    static constexpr int records_per_beat = C::beat_bytes / record_bytes;
+    static constexpr int param_beats = 1 + ceil_div(C::tc, records_per_beat);
+    static constexpr int word_beats = C::tc * C::tk / C::beat_bytes;
+    static_assert(C::tc * C::tk % C::beat_bytes == 0, "a weight word (tc x tk bytes) must be whole beats");
+};
+
+template <class C>
+inline TileTarget decode_target(const ap_uint<C::beat_bits> &beat) {
+#pragma HLS inline
+    TileTarget target;
+    target.destination = beat.range(15, 0).to_int();
+    target.group = beat.range(31, 16).to_int();
+    target.stride = beat.range(47, 32).to_int();
+    target.base = beat.range(63, 48).to_int();
+    return target;
+}
+
+template <class C>
+inline void decode_params(const ap_uint<C::beat_bits> &beat, int first_column, ColumnParams<C::tc> &params) {
+#pragma HLS inline
+decode_record:
+    for (int record = 0; record < TileLayout<C>::records_per_beat; ++record) {
+#pragma HLS unroll
+        const int column = first_column + record;
+        if (column < C::tc) {
+            const int bit = 64 * record;
+            params.bias[column] = static_cast<int32>(beat.range(bit + 31, bit).to_uint());
+            params.mult[column] = beat.range(bit + 47, bit + 32).to_int();
+            params.shift[column] = beat.range(bit + 55, bit + 48).to_int();
+        }
+    }
+}
+
+// Beat number `beat` of a tile goes where it belongs. `words` is one half of the double buffer.
+template <class C>
+inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, TileTarget &target,
+                            ColumnParams<C::tc> &params, int8 words[C::max_k_tiles][C::tc][C::tk]) {
+#pragma HLS inline
+    typedef TileLayout<C> Layout;
+    if (beat == 0) {
+        target = decode_target<C>(value);
+    } else if (beat < Layout::param_beats) {
+        decode_params<C>(value, (beat - 1) * Layout::records_per_beat, params);
+    } else {
+        const int word = (beat - Layout::param_beats) / Layout::word_beats;
+        const int part = (beat - Layout::param_beats) % Layout::word_beats;
+    store_weight:
+        for (int byte = 0; byte < C::beat_bytes; ++byte) {
+#pragma HLS unroll
+            const int index = part * C::beat_bytes + byte;
+            words[word][index / C::tk][index % C::tk] = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+        }
+    }
+}
+
+}  // namespace vitforge
+
+#endif
