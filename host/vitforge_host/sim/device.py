@@ -172,7 +172,8 @@ class SimDevice(Device):
         self._ps = map_ps(family, self._bus)
         self._ps_family = family
         self.arch = self._ps.arch
-        self._memory = SimMemory(self, Arena(self._ps.ddr_base, self._ddr_bytes, self.strict))
+        size = min(self._ddr_bytes, self._ps.ddr_limit)
+        self._memory = SimMemory(self, Arena(self._ps.ddr_base, size, self.strict))
 
     def _claim_clocks(self) -> None:
         """pynq keeps one Clocks backend per process, tied to the device it was first made for: drop that of another."""

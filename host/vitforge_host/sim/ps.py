@@ -27,6 +27,7 @@ class ProcessingSystem:
 
     arch: str
     ddr_base: int
+    ddr_limit: int  # bytes of DDR from there
     clocks: RegisterFile
     mhz_of: Callable[[RegisterFile], float]
 
@@ -49,7 +50,7 @@ def _map_zynqmp(bus: AddressMap) -> ProcessingSystem:
     bus.add("CRF_APB", 0xFD1A0000, 0x1000, full)
     for base in _ZU_WINDOWS:
         bus.add("PS configuration", base, 0x1000, RegisterFile())
-    return ProcessingSystem("aarch64", 0x8_0000_0000, low, _zynqmp_mhz)
+    return ProcessingSystem("aarch64", 0x8_0000_0000, 1 << 35, low, _zynqmp_mhz)
 
 
 def _map_zynq7000(bus: AddressMap) -> ProcessingSystem:
@@ -58,7 +59,7 @@ def _map_zynq7000(bus: AddressMap) -> ProcessingSystem:
         | dict.fromkeys((0x170, 0x180, 0x190, 0x1A0), _Z7_PL_100)
     )
     bus.add("SLCR", 0xF8000000, 0x1000, slcr)
-    return ProcessingSystem("armv7l", 0x1000_0000, slcr, _zynq7000_mhz)
+    return ProcessingSystem("armv7l", 0x1000_0000, 1 << 28, slcr, _zynq7000_mhz)
 
 
 def _zynqmp_mhz(clocks: RegisterFile) -> float:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading an overlay and finding our IP in it: the only module that turns pynq's errors into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from vitforge_host import sim
+from vitforge_host.errors import OverlayError
+from vitforge_host.stub import is_stub
+
+IP_TYPE = "vitforge:hls:vitforge_vit"  # vendor:library:name; the version follows
+
+
+def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
+    """Load ``bitfile`` on ``device``, or on pynq's active device.
+
+    Raises
+    ------
+    OverlayError
+        If pynq, a device or the file is missing, or the bitstream is only a stub for simulation.
+    """
+    if sim.requested():
+        sim.register()
+    try:
+        from pynq import Device, Overlay
+    except ImportError as error:
+        raise OverlayError(
+            f"pynq cannot be imported ({error}); it is part of the board image, on a PC: pip install 'vitforge[sim]'"
+        ) from None
+    if device is None:
+        try:
+            device = Device.active_device
+        except RuntimeError:
+            raise OverlayError(
+                "pynq finds no device; on a board work as root in the pynq environment, on a PC set VITFORGE_SIM=1"
+            ) from None
+    path = Path(bitfile)
+    if path.is_file() and is_stub(path) and not getattr(device, "simulated", False):
+        raise OverlayError(f"{path} is a stub for simulation; build the bitstream with the project's vitis/Makefile")
+    try:
+        return Overlay(str(path), device=device)
+    except OSError as error:
+        raise OverlayError(f"the overlay {path} cannot be loaded: {error}") from None
+
+
+class AcceleratorIp:
+    """Our IP in a loaded overlay: its registers by name, at the offsets that the overlay's metadata gives.
+
+    Attributes
+    ----------
+    name : str
+        Instance name in the block design.
+    clock_mhz : float or None
+        Clock that the design was built for [MHz], from the metadata.
+    """
+
+    def __init__(self, overlay: Any) -> None:
+        self.name = _find(overlay.ip_dict)
+        entry = overlay.ip_dict[self.name]
+        self._offsets = {str(name): int(word["address_offset"]) for name, word in entry["registers"].items()}
+        self._mmio = reduce(getattr, self.name.split("/"), overlay).mmio
+        hertz = entry["parameters"].get("FREQ_HZ")
+        self.clock_mhz = float(hertz) / 1e6 if hertz else None
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise OverlayError unless all registers ``names`` exist."""
+        missing = [name for name in names if name not in self._offsets]
+        if missing:
+            raise OverlayError(
+                f"{self.name} has no register {', '.join(missing)}; the .hwh does not belong to this version of the driver"
+            )
+
+    def read(self, name: str) -> int:
+        return int(self._mmio.read(self._offsets[name]))
+
+    def write(self, name: str, value: int) -> None:
+        self._mmio.write(self._offsets[name], int(value) & 0xFFFFFFFF)
+
+    def write_pointer(self, name: str, address: int) -> None:
+        """Both halves of a 64-bit pointer argument."""
+        self.write(f"{name}_1", int(address))
+        self.write(f"{name}_2", int(address) >> 32)
+
+    def read_output(self, name: str) -> int | None:
+        """An output argument, or None if no run has written it since it was last read."""
+        value = self.read(name)
+        return value if self.read(f"{name}_ctrl") & 1 else None
+
+
+def _find(ip_dict: Mapping[str, Mapping[str, Any]]) -> str:
+    found = [name for name, entry in ip_dict.items() if str(entry.get("type")).startswith(f"{IP_TYPE}:")]
+    if len(found) == 1:
+        return found[0]
+    others = ", ".join(sorted(str(entry.get("type")) for entry in ip_dict.values())) or "nothing"
+    raise OverlayError(f"the overlay must hold one IP of type {IP_TYPE}, but has {len(found)} (found: {others})")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device buffers of the driver: the blob, and per batch in flight its lists, images and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitforge_host.blob import pack_images
+from vitforge_host.errors import HostError, ResultError
+from vitforge_host.schedule import chunk_lists
+
+UNITS = ("ln1", "nsa", "ln2", "nmp")
+POISON = -(1 << 31)  # no logit reaches it; stands where the accelerator has written nothing
+
+Allocate = Callable[[Any, Any], Any]  # (shape, dtype) -> pynq buffer
+
+
+class BatchSlot:
+    """Everything that one batch in flight needs in device memory.
+
+    Parameters
+    ----------
+    allocate : callable
+        ``(shape, dtype) -> PynqBuffer``.
+    manifest : mapping
+        Of the weight blob.
+    batch : int
+        Most images of one launch.
+    """
+
+    def __init__(self, allocate: Allocate, manifest: Mapping[str, Any], batch: int) -> None:
+        self._manifest = manifest
+        self.buffers: list[Any] = []
+        lists, _ = chunk_lists(manifest, batch)
+        self.lists = {unit: self._own(allocate(lists[unit].shape, np.uint32)) for unit in UNITS}
+        image_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"])
+        self.images = self._own(allocate((batch, image_bytes), np.uint8))
+        self.logits = self._own(allocate((batch, int(manifest["logits_words"])), np.int32))
+        self.count = 0
+        self.steps = 0
+        self._planned = 0
+
+    def pointers(self) -> dict[str, int]:
+        """Pointer arguments by name; the blob's are not among them."""
+        addresses = {f"list_{unit}": int(buffer.device_address) for unit, buffer in self.lists.items()}
+        return addresses | {
+            "images": int(self.images.device_address),
+            "logits": int(self.logits.device_address),
+        }
+
+    def load(self, images: NDArray[np.uint8]) -> None:
+        """Pack (n, H, W, C) uint8 images, plan their steps, poison the results, and flush it all to DDR."""
+        count = len(images)
+        if count != self._planned:
+            self._plan(count)
+        self.images[:count] = pack_images(images, self._manifest)
+        self.images[:count].flush()
+        self.logits[:] = POISON
+        self.logits.flush()
+        self.count = count
+
+    def collect(self) -> NDArray[np.int32]:
+        """Results of the finished batch, (n, classes) int32; raises ResultError if any is missing or too many."""
+        self.logits.invalidate()
+        written = np.asarray(self.logits) != POISON
+        whole = written[: self.count].all(axis=1)
+        if not whole.all():
+            first = int(np.argmin(whole))
+            raise ResultError(
+                f"the accelerator finished but wrote results for {int(whole.sum())} of {self.count} images "
+                f"(image {first} of the batch is the first without); check that overlay and blob belong together"
+            )
+        if written[self.count :].any():
+            raise ResultError(
+                f"the accelerator wrote results for more than the {self.count} images asked for; "
+                "check that overlay and blob belong together"
+            )
+        classes = int(self._manifest["num_classes"]) or int(self._manifest["logits_words"])
+        return np.array(self.logits[: self.count, :classes], dtype=np.int32, subok=False)
+
+    def _plan(self, count: int) -> None:
+        lists, self.steps = chunk_lists(self._manifest, count)
+        for unit, buffer in self.lists.items():
+            entries = lists[unit]
+            if len(entries) > len(buffer):
+                raise HostError(f"the {unit} list of {count} images needs {len(entries)} entries, {len(buffer)} are there")
+            buffer[: len(entries)] = entries
+            buffer.flush()
+        self._planned = count
+
+    def _own(self, buffer: Any) -> Any:
+        self.buffers.append(buffer)
+        return buffer
