@@ -67,8 +67,8 @@ def bit_length(value: ArrayLike) -> Int64:
 def isqrt(value: ArrayLike) -> Int64:
     """``floor(sqrt(value))``, exact for values in [0, 2**62].
 
-    The float64 root of the rounded value is less than 2**-20 away from the true root, so its floor is off by one at most;
-    two integer comparisons correct it.
+    The float64 root of the rounded value is less than 2**-20 away from the true root, so its floor is off by one at
+    most; two integer comparisons correct it.
     """
     value = np.asarray(value, dtype=np.int64)
     if np.any(value < 0) or np.any(value > 1 << 62):
@@ -85,9 +85,9 @@ def isqrt_float(value: ArrayLike) -> Float64:
 
 
 def norm_reciprocal(std: ArrayLike) -> tuple[Int64, Int64]:
-    """``(q, e)``: e = bit_length(std), q = ((1 << (e + 16)) - 1) // std, so that q * 2**-(e + 16) is just below 1 / std.
+    """``(q, e)``: e = bit_length(std), q = ((1 << (e + 16)) - 1) // std.
 
-    std in [1, 2**46]; q is in [2**16, 2**17): 17 bits unsigned.
+    So q * 2**-(e + 16) is just below 1 / std. std in [1, 2**46]; q is in [2**16, 2**17): 17 bits unsigned.
     """
     std = np.asarray(std, dtype=np.int64)
     if np.any(std < 1):
@@ -123,7 +123,7 @@ def exact_matmul(left: NDArray, right: NDArray, bound: int) -> Int64:
     """Integer ``left @ right`` on the float matrix units.
 
     bound : largest magnitude that any partial sum of products can reach. Integers up to 2**24 (2**53) are exact in
-    float32 (float64), so below the bound no operation of the product rounds, and the narrower type that holds it is used.
+        float32 (float64), so no operation rounds, in whatever order it runs; the narrower type that is exact is used
     """
     if bound < FLOAT32_EXACT:
         product = left.astype(np.float32) @ right.astype(np.float32)
