@@ -2,8 +2,8 @@
 """Two INT8 multiply-accumulates in one DSP (AMD WP486), and the DSP58's native three-product dot.
 
 ``A = (a1 << S) + a0`` and ``P = (1 << (S-1)) + sum(A * w)`` give both sums at once: ``hi = P >> S`` and
-``lo = (P & (2**S - 1)) - 2**(S-1)``. The preset half lane keeps the lower lane from borrowing out of the upper one, so the
-split is exact as long as the lower sum lies in [-2**(S-1), 2**(S-1)).
+``lo = (P & (2**S - 1)) - 2**(S-1)``. The preset half lane keeps the lower lane from borrowing out of the upper one, so
+the split is exact as long as the lower sum lies in [-2**(S-1), 2**(S-1)).
 """
 
 from __future__ import annotations

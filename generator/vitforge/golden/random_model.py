@@ -40,7 +40,7 @@ def random_images(rng: np.random.Generator, shape: ViTShape, count: int) -> NDAr
 def random_linear(
     rng: np.random.Generator, rows: int, columns: int, spread_in: float, spread_out: float
 ) -> QuantLinear:
-    """A (columns, rows) layer that turns inputs of one spread into outputs of another, with scales that differ by channel."""
+    """A (columns, rows) layer that turns inputs of one spread into outputs of another; scales differ by channel."""
     acc_spread = math.sqrt(rows) * WEIGHT_SPREAD * spread_in
     scales = [dyadic(spread_out / acc_spread * ratio) for ratio in rng.uniform(0.7, 1.4, columns)]
     return QuantLinear(

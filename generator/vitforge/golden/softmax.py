@@ -12,48 +12,43 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vitforge.design.exp_tables import EXP_INPUT_FRACTION, EXP_LOW_ENTRIES, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.golden.arith import Float64, Int64
 
-EXP_FRACTION_BITS = 12  # of a table entry; entry 0 is 1.0 = 4096
-EXP_RANGE = 2048  # u at and above which the weight is 0: 8.0 in unsigned 3.8
-EXP_HIGH_ENTRIES = 64
-EXP_LOW_ENTRIES = 32
-WEIGHT_BITS = 7  # attention weights feed the array as int8
-EXP_SHIFT = 2 * EXP_FRACTION_BITS - WEIGHT_BITS
-WEIGHT_LIMIT = 127
-SCORE_UNIT = 256  # scores are in units of 1 / SCORE_UNIT
-
-
-def exp_tables(fraction_bits: int = EXP_FRACTION_BITS) -> tuple[Int64, Int64]:
-    """(hi (64,), lo (32,)): hi[i] = round(2**F * exp(-i / 8)), lo[j] = round(2**F * exp(-j / 256))."""
-    one = float(1 << fraction_bits)
-    high = np.floor(one * np.exp(-np.arange(EXP_HIGH_ENTRIES) * EXP_LOW_ENTRIES / SCORE_UNIT) + 0.5)
-    low = np.floor(one * np.exp(-np.arange(EXP_LOW_ENTRIES) / SCORE_UNIT) + 0.5)
-    return high.astype(np.int64), low.astype(np.int64)
-
-
-def exponent_general(u: ArrayLike, *, fraction_bits: int, out_bits: int, limit: int, rounded: bool = True) -> Int64:
-    """exp(-u / 256) with ``out_bits`` fraction bits: ``min(limit, (hi[u >> 5] * lo[u & 31] + half) >> shift)``.
-
-    shift = 2 * fraction_bits - out_bits; half = 1 << (shift - 1), or 0 if not ``rounded``. u : >= 0; 0 from 2048 on.
-    The weights of attention are (12, 7, 127); the u0.8 scores of the A3 paper are (12, 8, 255).
-    """
-    u = np.asarray(u, dtype=np.int64)
-    high, low = exp_tables(fraction_bits)
-    index = np.minimum(u, EXP_RANGE - 1)
-    shift = 2 * fraction_bits - out_bits
-    half = 1 << (shift - 1) if rounded else 0
-    product = (high[index >> 5] * low[index & 31] + half) >> shift
-    return np.where(u >= EXP_RANGE, 0, np.minimum(product, limit))
+WEIGHT_LIMIT = 127  # 1.0 saturates
+SCORE_UNIT = 1 << EXP_INPUT_FRACTION  # scores are in units of 1 / SCORE_UNIT
 
 
 def exponent(u: ArrayLike) -> Int64:
-    """Attention weight of u = row maximum - score: 0 if u >= 2048, else
-    ``min(127, (hi[u >> 5] * lo[u & 31] + (1 << 16)) >> 17)``.
+    """Attention weight of u = row maximum - score, u >= 0: 0 if u >= 2048, else
+    ``min(127, (high[u >> 5] * low[u & 31] + (1 << 16)) >> 17)`` with the tables of `exp_tables`.
 
-    Within 1 of 128 * exp(-u / 256) rounded and saturated at 127.
+    Within 1 of 128 * exp(-u / 256) rounded to nearest and saturated at 127.
     """
-    return exponent_general(u, fraction_bits=EXP_FRACTION_BITS, out_bits=WEIGHT_BITS, limit=WEIGHT_LIMIT)
+    u = np.asarray(u, dtype=np.int64)
+    high, low = (np.array(table, dtype=np.int64) for table in exp_tables())
+    index = np.minimum(u, EXP_RANGE - 1)
+    product = high[index // EXP_LOW_ENTRIES] * low[index % EXP_LOW_ENTRIES]
+    weight = (product + (1 << (EXP_SHIFT - 1))) >> EXP_SHIFT
+    return np.where(u >= EXP_RANGE, 0, np.minimum(weight, WEIGHT_LIMIT))
+
+
+def exponent_general(u: ArrayLike, *, fraction_bits: int, out_bits: int, rounded: bool = True) -> Int64:
+    """The same exponent module in any format: tables of ``fraction_bits``, result of ``out_bits`` fraction bits.
+
+    ``min(2**out_bits - 1, (high[u >> 5] * low[u & 31] + half) >> shift)``, shift = 2 * fraction_bits - out_bits,
+    half = 1 << (shift - 1), or 0 if not ``rounded``; 0 if u >= 2048. Attention weights are fraction_bits 12, out_bits
+    7; the u0.8 scores of the A3 paper are out_bits 8.
+    """
+    u = np.asarray(u, dtype=np.int64)
+    steps = np.arange(EXP_RANGE // EXP_LOW_ENTRIES)
+    high = np.floor(np.ldexp(exponent_float(steps * EXP_LOW_ENTRIES), fraction_bits) + 0.5).astype(np.int64)
+    low = np.floor(np.ldexp(exponent_float(np.arange(EXP_LOW_ENTRIES)), fraction_bits) + 0.5).astype(np.int64)
+    index = np.minimum(u, EXP_RANGE - 1)
+    shift = 2 * fraction_bits - out_bits
+    half = 1 << (shift - 1) if rounded else 0
+    product = (high[index // EXP_LOW_ENTRIES] * low[index % EXP_LOW_ENTRIES] + half) >> shift
+    return np.where(u >= EXP_RANGE, 0, np.minimum(product, (1 << out_bits) - 1))
 
 
 def exponent_float(u: ArrayLike) -> Float64:

@@ -83,9 +83,10 @@ def forward(
 ) -> NDArray[np.int32]:
     """Logits (n, classes) int32 of images (n, height, width, channels) uint8.
 
-    observe : called once per batch of images as ``observe(name, array)`` with every intermediate: "patch",
-        "x.{i}.attn", "x.{i}.mlp" (residual stream after an add), "blocks.{i}.norm1|q|k|v|score|context|proj|norm2|fc1|gelu|fc2",
-        "norm" (class token only) and "logits"; axes (n, N, channels), scores (n, H, N, N), the last two (n, channels)
+    observe : called once per batch of images as ``observe(name, array)`` with every intermediate: "patch" (branch),
+        "x.{i}.attn" and "x.{i}.mlp" (residual stream after its add), "blocks.{i}.X" with X one of norm1, q, k, v,
+        score, context, proj, norm2, fc1, gelu, fc2, then "norm" and "logits". Arrays are (n, N, channels);
+        scores (n, H, N, N); norm and logits, of the class token only, (n, channels)
     batch : images computed at once; bounds memory, changes no result
 
     Raises ModelError for images of another shape or type.
