@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PL clock frequencies that exist, and setting one without overclocking the design.
 
-A PL clock is its source PLL divided by d0*d1, d0 and d1 in 1..63. pynq sets the divisor nearest to the request, which may be
-above it: 200 MHz becomes 214 MHz on a PLL of 1500 MHz. So the frequency is floored here first.
+A PL clock is its source PLL divided by d0*d1, d0 and d1 in 1..63. pynq sets the divisor nearest to the request, which
+may give a clock above it: 200 MHz becomes 214 MHz on a PLL of 1500 MHz. So the frequency is floored here first.
 """
 
 from __future__ import annotations

@@ -217,7 +217,7 @@ class VitAccelerator:
         if self._unusable:
             raise ClosedError(f"the accelerator {self._unusable}; open it again with VitAccelerator(...)")
         if not self._overlay.is_loaded():
-            raise ClosedError("another overlay has been loaded since; open the accelerator again with VitAccelerator(...)")
+            raise ClosedError("another overlay was loaded meanwhile; open the accelerator again with VitAccelerator(...)")
 
     def _check_images(self, images: object) -> None:
         expected = "(n, {}, {}, {}) uint8".format(*self.image_shape)
@@ -256,7 +256,7 @@ class VitAccelerator:
         buffers, self._buffers = self._buffers, []
         if buffers and not self._idle():
             _ABANDONED.extend(buffers)
-            _LOG.warning("the accelerator still runs, so %d buffers stay allocated until this process ends", len(buffers))
+            _LOG.warning("the accelerator still runs, so its buffers stay allocated until this process ends")
             return
         for buffer in buffers:
             buffer.freebuffer()

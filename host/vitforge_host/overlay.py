@@ -71,7 +71,7 @@ class AcceleratorIp:
         missing = [name for name in names if name not in self._offsets]
         if missing:
             raise OverlayError(
-                f"{self.name} has no register {', '.join(missing)}; the .hwh does not belong to this version of the driver"
+                f"{self.name} has no register {', '.join(missing)}; the .hwh is of another version than the driver"
             )
 
     def read(self, name: str) -> int:

@@ -87,7 +87,7 @@ class BatchSlot:
         for unit, buffer in self.lists.items():
             entries = lists[unit]
             if len(entries) > len(buffer):
-                raise HostError(f"the {unit} list of {count} images needs {len(entries)} entries, {len(buffer)} are there")
+                raise HostError(f"the {unit} list of {count} images has {len(entries)} entries, room is for {len(buffer)}")
             buffer[: len(entries)] = entries
             buffer.flush()
         self._planned = count

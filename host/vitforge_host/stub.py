@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stand-in for a bitstream in an overlay that is for simulation only.
 
-It holds the SHA-256 of the `.hwh` beside it: pynq's metadata cache goes by the `.bit` alone, so a changed `.hwh` must change
-the `.bit`, and a pair that does not belong together is refused.
+It holds the SHA-256 of the `.hwh` beside it: pynq's metadata cache goes by the `.bit` alone, so a changed `.hwh` must
+change the `.bit`, and a pair that does not belong together is refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The overlay for the simulated board: ``vitforge.hwh``, a stub ``vitforge.bit`` and the simulation manifest.
 
-The `.hwh` has the parts that pynq reads (addresses, registers, clocks, memory ports) under the names that Vivado gives them,
-so that one driver binds to this file and to the one of a real build.
+The `.hwh` has the parts that pynq reads (addresses, registers, clocks, memory ports) under the names that Vivado gives
+them, so that one driver binds to this file and to the one of a real build.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vitforge.design.registers import (
     IP_VLNV,
     SIM_SYMBOL,
     TOP_NAME,
+    Bundle,
     Register,
     Word,
     address_bits,
@@ -57,7 +58,6 @@ class ProcessingSystem:
     master: str  # AXI master that reaches the registers
     slave: str  # high-performance port, {} = index
     base: int  # of the control registers
-    pll_mhz: float  # source of the PL clocks in the usual preset
     windows: tuple[tuple[str, int, int], ...]  # address block after the port's name, first and last address
 
 
@@ -68,7 +68,6 @@ ZYNQMP = ProcessingSystem(
     master="M_AXI_HPM0_FPD",
     slave="S_AXI_HP{}_FPD",
     base=0xA000_0000,
-    pll_mhz=33.333 * 90 / 2,
     windows=(("DDR_LOW", 0x0, 0x7FFF_FFFF), ("DDR_HIGH", 0x8_0000_0000, 0xF_FFFF_FFFF)),
 )
 ZYNQ7000 = ProcessingSystem(
@@ -78,9 +77,9 @@ ZYNQ7000 = ProcessingSystem(
     master="M_AXI_GP0",
     slave="S_AXI_HP{}",
     base=0x43C0_0000,
-    pll_mhz=1000.0,
     windows=(("DDR_LOWOCM", 0x0, 0x1FFF_FFFF),),
 )
+PROCESSING_SYSTEMS = {"zynqmp": ZYNQMP, "zynq7000": ZYNQ7000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,23 +115,16 @@ class HandoffContext:
 
     @classmethod
     def build(cls, design: Design) -> HandoffContext:
-        ps = processing_system(design.board)
-        ports = tuple(
-            PortContext(
-                name=f"m_axi_{bundle.name}",
-                data_bits=design.axi_bits,
-                slave=ps.slave.format(bundle.hp_port),
-                windows=_windows(ps, bundle.hp_port),
-            )
-            for bundle in bundles()
-        )
+        board = design.board
+        ps = PROCESSING_SYSTEMS[board.ps]
+        ports = tuple(_port(design, ps, bundle) for bundle in bundles())
         registers = register_map()
-        divisor = divisor_at_most(ps.pll_mhz, design.clock_mhz)
+        divisor = divisor_at_most(board.pll_mhz, design.clock_mhz)
         return cls(
             name=OVERLAY_NAME,
-            device=design.board.part,
+            device=board.part,
             ps=ps,
-            ps_parameters=_clock_parameters(ps, divisor),
+            ps_parameters=_clock_parameters(board, divisor),
             ps_slaves=tuple(dict.fromkeys(port.slave for port in ports)),
             instance=INSTANCE,
             top=TOP_NAME,
@@ -142,15 +134,10 @@ class HandoffContext:
             control_bytes=CONTROL_BYTES,
             base=f"0x{ps.base:08X}",
             high=f"0x{ps.base + CONTROL_BYTES - 1:08X}",
-            clock_hz=round(ps.pll_mhz / divisor * 1e6),
+            clock_hz=round(board.pll_mhz / divisor * 1e6),
             words=register_words(registers),
             ports=ports,
         )
-
-
-def processing_system(board: Board) -> ProcessingSystem:
-    """PS family of a board, by its part."""
-    return ZYNQ7000 if board.part.startswith("xc7z") else ZYNQMP
 
 
 def render_handoff(design: Design) -> str:
@@ -164,6 +151,16 @@ def render_manifest(design: Design, library: str | None) -> str:
     arguments = [_manifest_argument(register, design) for register in register_map()]
     entry = {"lib": library, "symbol": SIM_SYMBOL, "ctrl": "ap_ctrl_hs", "args": arguments}
     return json.dumps({"format": FORMAT, "ip": {INSTANCE: entry}, "streams": []}, indent=2) + "\n"
+
+
+def overlay_files(design: Design, library: str | None) -> dict[str, bytes]:
+    """Content of the overlay by file name; ``library`` as in `render_manifest`."""
+    handoff = render_handoff(design).encode("utf-8")
+    return {
+        f"{OVERLAY_NAME}.hwh": handoff,
+        f"{OVERLAY_NAME}.bit": stub_bitfile(handoff),
+        f"{OVERLAY_NAME}.sim.json": render_manifest(design, library).encode("utf-8"),
+    }
 
 
 def write_overlay(directory: Path, design: Design, *, library: Path | None) -> None:
@@ -182,11 +179,9 @@ def write_overlay(directory: Path, design: Design, *, library: Path | None) -> N
     OutputError
         If a file cannot be written.
     """
-    handoff = render_handoff(design).encode("utf-8")
     relative = None if library is None else _relative(library, directory)
-    _write(directory / f"{OVERLAY_NAME}.hwh", handoff)
-    _write(directory / f"{OVERLAY_NAME}.bit", stub_bitfile(handoff))
-    _write(directory / f"{OVERLAY_NAME}.sim.json", render_manifest(design, relative).encode("utf-8"))
+    for name, content in overlay_files(design, relative).items():
+        _write(directory / name, content)
 
 
 def link_library(directory: Path, library: Path) -> None:
@@ -211,28 +206,33 @@ def _manifest_argument(register: Register, design: Design) -> dict[str, object]:
     return entry
 
 
-def _windows(ps: ProcessingSystem, port: int) -> tuple[MemoryWindow, ...]:
-    return tuple(
-        MemoryWindow(block=f"HP{port}_{name}", base=f"0x{base:010X}", high=f"0x{high:010X}")
+def _port(design: Design, ps: ProcessingSystem, bundle: Bundle) -> PortContext:
+    index = bundle.hp_port % design.board.hp_ports
+    windows = tuple(
+        MemoryWindow(block=f"HP{index}_{name}", base=f"0x{base:010X}", high=f"0x{high:010X}")
         for name, base, high in ps.windows
+    )
+    return PortContext(
+        name=f"m_axi_{bundle.name}", data_bits=design.axi_bits, slave=ps.slave.format(index), windows=windows
     )
 
 
-def _clock_parameters(ps: ProcessingSystem, divisor: int) -> tuple[tuple[str, str], ...]:
-    """PL clock 0 enabled at the PLL over ``divisor``; the others off, at the divisors of their reset state."""
+def _clock_parameters(board: Board, divisor: int) -> tuple[tuple[str, str], ...]:
+    """PL clock 0 enabled at the PLL over ``divisor``; the others off, at divisors for 100 MHz."""
     parameters: list[tuple[str, str]] = []
     for index in range(4):
-        first, second = _split(divisor) if index == 0 else _split(round(ps.pll_mhz / 100))
+        first, second = _split(divisor) if index == 0 else _split(divisor_at_most(board.pll_mhz, 100.0))
         enabled = "1" if index == 0 else "0"
-        mhz = f"{ps.pll_mhz / (first * second):.6f}"
-        if ps is ZYNQ7000:
+        mhz = f"{board.pll_mhz / (first * second):.6f}"
+        if board.ps == "zynq7000":
             clock = f"PCW_FCLK{index}_PERIPHERAL_"
             parameters += [(f"PCW_FPGA_FCLK{index}_ENABLE", enabled), (f"PCW_ACT_FPGA{index}_PERIPHERAL_FREQMHZ", mhz)]
-            parameters += [(f"{clock}DIVISOR0", str(first)), (f"{clock}DIVISOR1", str(second)), (f"{clock}CLKSRC", "IO PLL")]
+            parameters += [(f"{clock}CLKSRC", "IO PLL")]
         else:
             clock = f"PSU__CRL_APB__PL{index}_REF_CTRL__"
             parameters += [(f"PSU__FPGA_PL{index}_ENABLE", enabled), (f"{clock}ACT_FREQMHZ", mhz)]
-            parameters += [(f"{clock}DIVISOR0", str(first)), (f"{clock}DIVISOR1", str(second)), (f"{clock}SRCSEL", "IOPLL")]
+            parameters += [(f"{clock}SRCSEL", "IOPLL")]
+        parameters += [(f"{clock}DIVISOR0", str(first)), (f"{clock}DIVISOR1", str(second))]
     return tuple(parameters)
 
 
@@ -251,4 +251,4 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); free space or choose another directory") from None
+        raise OutputError(f"{path} cannot be written ({error.strerror}); free space or choose another place") from None

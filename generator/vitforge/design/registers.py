@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arguments of the top function and the AXI4-Lite register map that Vitis HLS derives from them.
 
-One list, `ARGUMENTS`, in the order of the C++ top. Offsets are computed from it by the packing rule of UG1399 (a pointer
-is low, high, reserved; a scalar is data, reserved; an output scalar is data, valid and two reserved words), so that the
-HLS pragmas, the `.hwh`, the simulation manifest and the documents cannot disagree.
+One list, `ARGUMENTS`, in the order of the C++ top. Offsets are computed from it by the packing rule of UG1399 (a
+pointer is low, high, reserved; a scalar is data, reserved; an output scalar is data, valid and two reserved words), so
+that the HLS pragmas, the `.hwh`, the simulation manifest and the documents cannot disagree.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         for unit in ("ln1", "nsa", "ln2", "nmp")
     ),
     *(
-        Argument(name=f"blob_{unit}", kind="ptr", bundle=f"gmem_{unit}", description=f"weight blob, read by unit {unit}")
+        Argument(name=f"blob_{unit}", kind="ptr", bundle=f"gmem_{unit}", description=f"weight blob for unit {unit}")
         for unit in ("ln1", "nsa", "ln2", "nmp")
     ),
     Argument(name="images", kind="ptr", bundle="gmem_ln2", description="images, rows of patches"),

@@ -105,8 +105,8 @@ class RegArray:
             self._bus.write(self._address(index), int(value))
             return
         positions = range(*index.indices(self._words))
-        values = np.broadcast_to(np.asarray(value, dtype=np.uint32), (len(positions),))
-        for position, word in zip(positions, values):
+        words = np.broadcast_to(np.asarray(value, dtype=np.uint32), (len(positions),))
+        for position, word in zip(positions, words, strict=True):
             self._bus.write(self._address(position), int(word))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:

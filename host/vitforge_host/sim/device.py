@@ -183,7 +183,7 @@ class SimDevice(Device):
 
     @staticmethod
     def _fill_clock_frequencies(parser: Any) -> None:
-        """pynq 4.0 looks for frequencies under their UltraScale+ name and fails on a Zynq-7000; give it the right one."""
+        """pynq 4.0 looks for frequencies under their UltraScale+ names only and would fail on a Zynq-7000."""
         for index, clock in parser.clock_dict.items():
             name = f"PCW_ACT_FPGA{index}_PERIPHERAL_FREQMHZ"
             if clock.get("frequency") is None and name in parser.ps.parameters:

@@ -137,8 +137,8 @@ class HlsIP:
             elapsed = time.monotonic() - self._started_at
             if elapsed > self._around.busy_s:
                 raise WatchdogError(
-                    f"{self._spec.name} has been running for {elapsed:.0f} s (run {self.runs}, {self._polls} CTRL reads) "
-                    "without an end; it waits for data that never comes, or the job lists have no end"
+                    f"{self._spec.name} has been running for {elapsed:.1f} s (run {self.runs}, {self._polls} CTRL "
+                    "reads) without an end; it waits for data that never comes, or the job lists have no end"
                 )
         elif self._polls > self._around.idle_polls:
             raise WatchdogError(

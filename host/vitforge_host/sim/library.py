@@ -18,8 +18,8 @@ _C_TYPES = {"ptr": ctypes.c_void_p, "i32": ctypes.c_int, "out32": ctypes.POINTER
 class KernelFunction:
     """``long long symbol(args...)`` and ``const char *symbol_error(void)`` of the library of one IP.
 
-    The library is loaded from a private copy: each download of an overlay starts with fresh static data, and a rebuild of
-    the file in place does not touch a running simulation.
+    The library is loaded from a private copy: each download of an overlay starts with fresh static data, and a rebuild
+    of the file in place does not touch a running simulation.
     """
 
     def __init__(self, spec: IpSpec) -> None:
@@ -45,7 +45,7 @@ class KernelFunction:
         """
         outputs: dict[str, ctypes.c_uint] = {}
         passed: list[object] = []
-        for argument, value in zip(self._spec.arguments, values):
+        for argument, value in zip(self._spec.arguments, values, strict=True):
             if argument.kind == "out32":
                 outputs[argument.name] = ctypes.c_uint(0)
                 passed.append(ctypes.byref(outputs[argument.name]))

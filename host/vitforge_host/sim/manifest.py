@@ -61,7 +61,7 @@ def _ip(name: str, entry: dict[str, Any], path: Path) -> IpSpec:
         raise OverlayError(f"{path} names no simulation library for {name}; build one with: vitforge csim DIR")
     library = (path.parent / entry["lib"]).resolve()
     if not library.is_file():
-        raise OverlayError(f"the simulation library {library} of {name} does not exist; build it with: vitforge csim DIR")
+        raise OverlayError(f"the simulation library {library} does not exist; build it with: vitforge csim DIR")
     arguments = tuple(ArgumentSpec(**argument) for argument in entry["args"])
     names = {argument.name for argument in arguments if argument.kind == "i32"}
     for argument in arguments:
