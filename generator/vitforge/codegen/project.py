@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All files of a generated project, as bytes: the same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from vitforge_host.blob import pack_images, read_blob
+from vitforge_host.schedule import chunk_lists
+
+from vitforge import __version__
+from vitforge.codegen.context import (
+    Extent,
+    HwContext,
+    ModelContext,
+    TablesContext,
+    TestBenchContext,
+    TopContext,
+    TypesContext,
+)
+from vitforge.codegen.environment import render
+from vitforge.design.design import Design
+from vitforge.design.identity import design_hash
+from vitforge.design.registers import TOP_NAME
+from vitforge.design.store import design_to_dict
+from vitforge.golden.vit import forward
+from vitforge.quantize.blob import build_blob
+from vitforge.quantize.model import QuantModel
+from vitforge.resources import data_dir
+
+Files = dict[str, bytes]
+TEST_BENCH_IMAGES = 5  # more than the four in flight, so that a slot is reused
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestBenchData:
+    """DDR contents of the test bench, in the layout the accelerator reads."""
+
+    blob: bytes
+    lists: dict[str, bytes]  # unit -> chunk list
+    images: bytes
+    logits: bytes
+    extent: Extent
+
+    @classmethod
+    def build(cls, design: Design, model: QuantModel, blob: bytes, images: NDArray[np.uint8]) -> TestBenchData:
+        manifest = read_blob(blob).manifest
+        lists, n_steps = chunk_lists(manifest, len(images))
+        longest = max(entries.nbytes for entries in lists.values())
+        padded = {unit: entries.tobytes().ljust(longest, b"\0") for unit, entries in lists.items()}
+        logits = np.zeros((len(images), design.logits_words), np.int32)
+        logits[:, : design.shape.num_classes] = forward(model, images)
+        logits[:, design.shape.num_classes :] = 0
+        return cls(
+            blob=blob,
+            lists=padded,
+            images=pack_images(images, manifest).tobytes(),
+            logits=logits.tobytes(),
+            extent=Extent(
+                images=len(images),
+                n_steps=n_steps,
+                list_beats=longest // design.beat_bytes,
+                blob_beats=len(blob) // design.beat_bytes,
+            ),
+        )
+
+
+def hls_files(design: Design, data: TestBenchData) -> Files:
+    """Everything below hls/: kernels, configuration, top, test bench and its data."""
+    top = TopContext.build(design, data.extent)
+    bench = TestBenchContext.build(data.extent)
+    texts = {
+        "hls/include/vitforge/exp_tables.hpp": render("hls/exp_tables.hpp.jinja", tables=TablesContext.build()),
+        "hls/include/model_config.hpp": render("hls/model_config.hpp.jinja", model=ModelContext.build(design)),
+        "hls/include/types.hpp": render("hls/types.hpp.jinja", types=TypesContext.build(design)),
+        "hls/include/hw_config.hpp": render("hls/hw_config.hpp.jinja", hw=HwContext.build(design, data.extent)),
+        f"hls/src/{TOP_NAME}.cpp": render("hls/top.cpp.jinja", top=top),
+        "hls/tb/csim_api.cpp": render("hls/csim_api.cpp.jinja", top=top),
+        "hls/tb/tb_main.cpp": render("hls/tb_main.cpp.jinja", top=top, tb=bench),
+    }
+    files = {name: text.encode() for name, text in texts.items()}
+    for header in sorted((data_dir("templates") / "include" / "vitforge").glob("*.hpp")):
+        files[f"hls/include/vitforge/{header.name}"] = header.read_bytes()
+    files["hls/data/blob.bin"] = data.blob
+    files["hls/data/images.bin"] = data.images
+    files["hls/data/logits.bin"] = data.logits
+    for unit, entries in data.lists.items():
+        files[f"hls/data/list_{unit}.bin"] = entries
+    return files
+
+
+def weight_files(blob: bytes) -> Files:
+    """weights/: the blob the driver loads, and its manifest for people."""
+    manifest = read_blob(blob).manifest
+    return {"weights/vitforge.blob": blob, "weights/manifest.json": _json(manifest)}
+
+
+def host_files() -> Files:
+    """host/: the driver package as it runs on the board."""
+    import vitforge_host
+
+    root = Path(vitforge_host.__file__).parent
+    return {
+        f"host/vitforge_host/{path.relative_to(root).as_posix()}": path.read_bytes()
+        for path in sorted(root.rglob("*.py"))
+    }
+
+
+def report_files(reports: dict[str, object]) -> Files:
+    """report/*.json"""
+    return {f"report/{name}.json": _json(content) for name, content in reports.items()}
+
+
+def project_file(design: Design, settings: dict[str, object]) -> bytes:
+    """project.json: what the project was made from, so that later commands need nothing else."""
+    return _json(
+        {
+            "generator": "vitforge",
+            "version": __version__,
+            "design_hash": design_hash(design).hex(),
+            "design": design_to_dict(design),
+            "settings": settings,
+        }
+    )
+
+
+def test_bench_files(design: Design, model: QuantModel, images: NDArray[np.uint8]) -> Files:
+    """hls/ and weights/ of a project."""
+    blob = build_blob(design, model)
+    data = TestBenchData.build(design, model, blob, images[:TEST_BENCH_IMAGES])
+    return hls_files(design, data) | weight_files(blob)
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
