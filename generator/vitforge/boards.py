@@ -25,6 +25,7 @@ MAX_DIVISOR = 63  # of each of the two dividers between the PLL and a PL clock
 _CLOCK_TOLERANCE = 5e-4  # relative: 187.5 means 1499.985 / 8
 
 Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 PartName = Annotated[str, Field(pattern=r"^[a-z0-9][a-zA-Z0-9-]{3,47}$")]
 OneLine = Annotated[str, Field(pattern=r"^[\w ().,;:/+-]{1,80}$")]
@@ -44,11 +45,11 @@ class Board:
     bram36: Count  # block RAMs of 36 Kib
     uram: Count  # ultra RAMs of 288 Kib
     dsp: Count
-    ddr_gbps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # peak of the PS DDR [GB/s]; None = not known to us
+    ddr_gbps: Positive | None = None  # peak of the PS DDR [GB/s]; None = not known to us
     axi_bits: Literal[64, 128]  # native width of a high-performance port
     hp_ports: Annotated[int, Field(ge=1, le=8)]
-    pll_mhz: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # the PLL that PL clocks are divided from, in the usual preset
-    clock_mhz: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # PL clock that a design gets unless told otherwise
+    pll_mhz: Positive  # the PLL that PL clocks are divided from, in the usual preset
+    clock_mhz: Positive  # PL clock that a design gets unless told otherwise
     pynq_image: OneLine
     caps: dict[str, Share] = field(default_factory=lambda: dict(DEFAULT_CAPS), hash=False)
 

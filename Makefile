@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# Each target sets up .venv by itself; all that is needed is Python, g++ and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+CHECK_PYTHON := import sys; sys.exit(sys.version_info < (3, 10) and "vitforge needs Python 3.10 or newer: make PYTHON=python3.11")
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    the whole way on the model that ships: quantise, generate, csim, simulated board"
+	@echo "make test    all tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make format  let ruff rewrite the Python files"
+	@echo "make clean   remove .venv and build output"
+
+# Editable, so that tests and demo run the checkout as it stands.
+$(READY): pyproject.toml setup.py
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	@echo "Setting up .venv (once, about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/vitforge demo
+
+test: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary generator/ host/
+
+format: $(READY)
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean:
+	@rm -rf .venv build *.egg-info generator/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
