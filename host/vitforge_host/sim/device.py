@@ -62,6 +62,7 @@ class SimDevice(Device):
     """
 
     _probe_priority_ = 10
+    simulated = True
 
     @classmethod
     def _probe_(cls) -> list[SimDevice]:

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny design, a fake accelerator compiled for it, and simulated boards that do not share pynq's process-wide state."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pynq.ps
+import pytest
+from pynq import Device
+from vitforge_host.sim.device import SimDevice
+
+from vitforge.boards import load_board
+from vitforge.deploy.overlay import write_overlay
+from vitforge.design.design import Design, Folding
+from vitforge.model.vit import ViTShape
+
+SOURCE = Path(__file__).with_name("fake_accelerator.cpp")
+HASH = bytes(range(100, 132))  # design hash of the fake project
+
+
+def tiny_design(board: str = "zcu104", clock_mhz: float = 250.0) -> Design:
+    shape = ViTShape(
+        image_size=(8, 12),
+        channels=2,
+        patch_size=4,
+        embed_dim=16,
+        depth=2,
+        num_heads=2,
+        hidden_dim=32,
+        num_classes=5,
+    )
+    folding = Folding(tt_nsa=4, tt_nmp=4, tc=4, tk=8, td=2, lt=2)
+    return Design(name="tiny", board=load_board(board), shape=shape, folding=folding, clock_mhz=clock_mhz)
+
+
+@pytest.fixture(scope="session")
+def design() -> Design:
+    return tiny_design()
+
+
+@pytest.fixture(scope="session")
+def zynq_7000_design() -> Design:
+    return tiny_design("pynq-z2", 120.0)
+
+
+@pytest.fixture(scope="session")
+def design_hash() -> bytes:
+    """What the fake accelerator reports the first 8 bytes of."""
+    return HASH
+
+
+Compile = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def compile_fake(tmp_path_factory: pytest.TempPathFactory, design: Design) -> Compile:
+    """Compile the fake accelerator with some of SLEEP_US, FAULT, EXTRA_RESULTS, HASH_LO set; results are kept."""
+    directory = tmp_path_factory.mktemp("fake")
+    geometry = {
+        "ROWS": design.shape.seq_len,
+        "ROW_BYTES": design.image_row_beats * design.beat_bytes,
+        "WORDS": design.logits_words,
+        "HASH_LO": f"{int.from_bytes(HASH[:4], 'little')}u",
+        "HASH_HI": f"{int.from_bytes(HASH[4:8], 'little')}u",
+    }
+
+    def compiled(**defines: object) -> Path:
+        flags = [f"-D{name}={value}" for name, value in (geometry | defines).items()]
+        library = directory / ("fake" + "".join(f"-{k}{v}" for k, v in sorted(defines.items())) + ".so")
+        if not library.exists():
+            command = ["g++", "-shared", "-fPIC", "-O1", *flags, str(SOURCE), "-o", str(library)]
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        return library
+
+    return compiled
+
+
+@pytest.fixture
+def make_overlay(tmp_path: Path, design: Design, compile_fake: Compile) -> Callable[..., str]:
+    """An overlay around the fake accelerator; returns the path of its bitfile."""
+
+    def make(folder: str = "overlay", **defines: object) -> str:
+        write_overlay(tmp_path / folder, design, library=compile_fake(**defines))
+        return str(tmp_path / folder / "vitforge.bit")
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def fresh_pynq() -> Iterator[None]:
+    """pynq keeps its device list, active device and clock backend for the life of the process."""
+    names = ("_devices", "_active_device")
+    saved = {name: getattr(Device, name) for name in names if hasattr(Device, name)}
+    yield
+    for name in names:
+        if name in saved:
+            setattr(Device, name, saved[name])
+        elif hasattr(Device, name):
+            delattr(Device, name)
+    if hasattr(pynq.ps.Clocks, "_real_instance"):
+        del pynq.ps.Clocks._real_instance
+    pynq.ps.Clocks.device = None
+
+
+@pytest.fixture
+def sync_device() -> SimDevice:
+    """A strict simulated board on which a run ends inside the write that starts it."""
+    return SimDevice(run_mode="sync", ddr_bytes=1 << 24)
+
+
+@pytest.fixture
+def thread_device() -> SimDevice:
+    """A strict simulated board on which the accelerator runs beside the host."""
+    return SimDevice(run_mode="thread", ddr_bytes=1 << 24)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the fake accelerator computes, from the pixels and independently of how they are packed."""
+
+    design: Design
+
+    def packed(self, images: np.ndarray) -> np.ndarray:
+        """(n, H, W, C) uint8 -> (n, rows, row bytes) int64 as the accelerator's input format defines it."""
+        shape, design = self.design.shape, self.design
+        rows = np.full((len(images), shape.seq_len, design.image_row_beats * design.beat_bytes), 0x80, np.int64)
+        edge, across = shape.patch_size, shape.image_size[1] // shape.patch_size
+        for patch in range(shape.num_patches):
+            top, left = patch // across * edge, patch % across * edge
+            pixels = images[:, top : top + edge, left : left + edge, :].transpose(0, 3, 1, 2)
+            rows[:, 1 + patch, : shape.patch_len] = pixels.reshape(len(images), -1)
+        return rows
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """(n, classes) int64."""
+        sums = self.packed(images).sum(axis=2)
+        row = np.arange(self.design.shape.seq_len)
+        return np.stack([(sums * (row + c + 1)).sum(axis=1) for c in range(self.design.shape.num_classes)], axis=1)
+
+
+@pytest.fixture
+def expected(design: Design) -> Expected:
+    return Expected(design)
+
+
+@pytest.fixture
+def images(design: Design) -> np.ndarray:
+    """Seven random images."""
+    height, width = design.shape.image_size
+    return np.random.default_rng(7).integers(0, 256, (7, height, width, design.shape.channels), dtype=np.uint8)

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for the csim library of an accelerator: same C interface, logits a simple function of the image bytes.
+// ROWS x ROW_BYTES bytes an image, WORDS logits; logits[c] = sum over rows r of (r + c + 1) * (sum of the row's bytes).
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+
+#ifndef SLEEP_US
+#define SLEEP_US 0
+#endif
+#ifndef EXTRA_RESULTS
+#define EXTRA_RESULTS 0
+#endif
+#ifndef FAULT
+#define FAULT 0
+#endif
+
+static char error[128] = "";
+static unsigned runs = 0;
+
+static bool blob_is_there(const void* blob) { return std::memcmp(blob, "VITFORGE", 8) == 0; }
+
+// A list that was never flushed still holds what fresh memory is poisoned with.
+static bool list_is_there(const void* list) { return static_cast<const unsigned*>(list)[1] < 0x10000u; }
+
+static long long fail(const char* text) {
+    std::snprintf(error, sizeof error, "%s", text);
+    return -1;
+}
+
+extern "C" const char* vitforge_sim_error() { return error; }
+
+extern "C" long long vitforge_sim(const void* list_ln1, const void* list_nsa, const void* list_ln2, const void* list_nmp,
+                                  const void* blob_ln1, const void* blob_nsa, const void* blob_ln2, const void* blob_nmp,
+                                  const void* images, void* logits, int n_steps, int n_images, unsigned* magic,
+                                  unsigned* version, unsigned* hash_lo, unsigned* hash_hi) {
+    *magic = 0x56495446u;
+    *version = 1u;
+    *hash_lo = HASH_LO;
+    *hash_hi = HASH_HI;
+    runs++;
+    if (n_steps == 0) {
+        return runs == 1 ? 0 : fail("static data survived a reload");
+    }
+    usleep(SLEEP_US);
+    if (FAULT) {
+        return fail("read from an empty stream");
+    }
+    if (!blob_is_there(blob_ln1) || !blob_is_there(blob_nsa) || !blob_is_there(blob_ln2) || !blob_is_there(blob_nmp)) {
+        return fail("no blob in DDR");
+    }
+    if (!list_is_there(list_ln1) || !list_is_there(list_nsa) || !list_is_there(list_ln2) || !list_is_there(list_nmp)) {
+        return fail("no chunk list in DDR");
+    }
+    const unsigned char* pixel = static_cast<const unsigned char*>(images);
+    int* out = static_cast<int*>(logits);
+    for (int image = 0; image < n_images + EXTRA_RESULTS; image++) {
+        for (int c = 0; c < WORDS; c++) {
+            int sum = 0;
+            for (int r = 0; r < ROWS; r++) {
+                for (int b = 0; b < ROW_BYTES; b++) {
+                    sum += (r + c + 1) * pixel[r * ROW_BYTES + b];
+                }
+            }
+            out[image * WORDS + c] = sum;
+        }
+        pixel += image + 1 < n_images ? ROWS * ROW_BYTES : 0;
+    }
+    return 1000LL * n_images;
+}

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated board under the real pynq package: overlay, registers, memory, cache maintenance, clocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from pynq import MMIO, Clocks, Overlay, allocate
+from vitforge_host.errors import BusError, KernelFault, OverlayError, SimulationError, WatchdogError
+from vitforge_host.sim.device import SimDevice
+
+from vitforge.deploy.overlay import link_library, write_overlay
+from vitforge.design.design import Design
+
+MakeOverlay = Callable[..., str]
+POINTERS = ("list_ln1", "list_nsa", "list_ln2", "list_nmp", "blob_ln1", "blob_nsa", "blob_ln2", "blob_nmp")
+
+
+def prepare(bitfile: str, device: SimDevice, design: Design, images: np.ndarray, rows: np.ndarray) -> Any:
+    """Load the overlay and set it up for ``images`` with pynq alone, everything flushed; nothing is started."""
+    overlay = Overlay(bitfile, device=device)
+    ip = overlay.vitforge_vit_0
+    source = allocate(rows.shape, np.uint8, target=device)
+    source[:] = rows
+    source.flush()
+    out = allocate((len(images), design.logits_words), np.int32, target=device)
+    out[:] = 0
+    out.flush()
+    blob = allocate((64,), np.uint8, target=device)
+    blob[:8] = np.frombuffer(b"VITFORGE", np.uint8)
+    blob.flush()
+    chunks = allocate((1, 4), np.uint32, target=device)
+    chunks[:] = 0
+    chunks.flush()
+    for name in POINTERS:
+        set_pointer(ip, name, (chunks if name.startswith("list") else blob).device_address)
+    set_pointer(ip, "images", source.device_address)
+    set_pointer(ip, "logits", out.device_address)
+    ip.register_map.n_steps = 3
+    ip.register_map.n_images = len(images)
+    return SimpleNamespace(overlay=overlay, ip=ip, images=source, logits=out, blob=blob, chunks=chunks)
+
+
+def set_pointer(ip: Any, name: str, address: int) -> None:
+    registers = ip.register_map
+    setattr(registers, f"{name}_1", address & 0xFFFFFFFF)
+    setattr(registers, f"{name}_2", address >> 32)
+
+
+def run(ip: Any) -> None:
+    ip.write(0, 1)
+    while not ip.read(0) & 2:
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def board(make_overlay: MakeOverlay, design: Design, images: np.ndarray, expected: Any) -> Callable[..., Any]:
+    """Prepare an overlay with some variant of the fake accelerator on a device."""
+
+    def prepared(device: SimDevice, **defines: object) -> Any:
+        return prepare(make_overlay(**defines), device, design, images, expected.packed(images))
+
+    return prepared
+
+
+def results(setup: Any, design: Design) -> np.ndarray:
+    return np.asarray(setup.logits)[:, : design.shape.num_classes]
+
+
+@pytest.mark.parametrize("register_rw", [False, True])
+def test_logits_through_overlay_allocate_and_register_map(
+    board: Callable[..., Any], design: Design, images: np.ndarray, expected: Any, register_rw: bool
+) -> None:
+    device = SimDevice(ddr_bytes=1 << 24, register_rw=register_rw)
+    setup = board(device)
+    assert setup.images.device_address >= 0x8_0000_0000  # both halves of a pointer matter
+    run(setup.ip)
+    setup.logits.invalidate()
+    assert (results(setup, design) == expected.logits(images)).all()
+    assert int(setup.ip.register_map.magic) == 0x56495446
+    assert device.cycles == 1000 * len(images)
+
+
+def test_metadata_is_what_pynq_expects(make_overlay: MakeOverlay, sync_device: SimDevice) -> None:
+    overlay = Overlay(make_overlay(), device=sync_device)
+    entry = overlay.ip_dict["vitforge_vit_0"]
+    offsets = {name: word["address_offset"] for name, word in entry["registers"].items()}
+    assert entry["type"] == "vitforge:hls:vitforge_vit:1.0"
+    assert (entry["phys_addr"], entry["addr_range"]) == (0xA000_0000, 0x10000)
+    assert offsets["CTRL"] == 0 and offsets["list_ln1_1"] == 0x10 and offsets["list_nsa_1"] == 0x1C
+    assert (offsets["n_steps"], offsets["n_images"]) == (0x88, 0x90)
+    assert (offsets["magic"], offsets["magic_ctrl"], offsets["version"]) == (0x98, 0x9C, 0xA8)
+    assert overlay.PSDDR.base_address == 0x8_0000_0000
+    assert overlay.is_loaded()
+
+
+def test_a_forgotten_flush_is_seen(
+    board: Callable[..., Any], sync_device: SimDevice, design: Design, images: np.ndarray, expected: Any
+) -> None:
+    setup = board(sync_device)
+    setup.images[0] = 255 - setup.images[0]
+    run(setup.ip)
+    setup.logits.invalidate()
+    assert (results(setup, design) == expected.logits(images)).all()  # still of the former image 0
+    setup.images.flush()
+    run(setup.ip)
+    setup.logits.invalidate()
+    changed = results(setup, design) != expected.logits(images)
+    assert changed[0].all() and not changed[1:].any()
+
+
+def test_a_buffer_that_was_never_flushed_holds_poison(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    chunks = allocate((1, 4), np.uint32, target=sync_device)
+    chunks[:] = 0
+    set_pointer(setup.ip, "list_nmp", chunks.device_address)
+    setup.ip.write(0, 1)
+    with pytest.raises(KernelFault, match="no chunk list in DDR"):
+        setup.ip.read(0)
+
+
+def test_a_forgotten_invalidate_is_seen(
+    board: Callable[..., Any], sync_device: SimDevice, design: Design, images: np.ndarray, expected: Any
+) -> None:
+    setup = board(sync_device)
+    run(setup.ip)
+    assert (results(setup, design) == 0).all()
+    setup.logits[2:4].invalidate()  # as on pynq 3.0.1, a view moves only its own bytes
+    seen = results(setup, design) == expected.logits(images)
+    assert seen[2:4].all() and not seen[:2].any() and not seen[4:].any()
+
+
+def test_without_strict_mode_caches_are_coherent(
+    board: Callable[..., Any], design: Design, images: np.ndarray, expected: Any
+) -> None:
+    setup = board(SimDevice(strict=False, run_mode="sync", ddr_bytes=1 << 24))
+    run(setup.ip)
+    assert (results(setup, design) == expected.logits(images)).all()
+
+
+def test_uncached_buffers_need_no_maintenance(make_overlay: MakeOverlay, sync_device: SimDevice) -> None:
+    Overlay(make_overlay(), device=sync_device)
+    buffer = sync_device.allocate((4,), np.uint8, cacheable=False)
+    buffer[:] = 5
+    assert buffer.bo.ddr.tolist() == [5, 5, 5, 5]
+
+
+def test_bad_pointers_raise_at_the_next_status_read(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    freed = allocate((4096,), np.uint8, target=sync_device)
+    freed.freebuffer()
+    bad = {
+        "null": 0,
+        "freed": freed.device_address,
+        "derived by arithmetic": (setup.images + 1).device_address,
+        "derived by copy": setup.images.copy().device_address,
+        "too short for all images": setup.images[1:].device_address,
+    }
+    for why, address in bad.items():
+        set_pointer(setup.ip, "images", address)
+        setup.ip.write(0, 1)
+        with pytest.raises(BusError, match="argument images of vitforge_vit_0 points to"):
+            setup.ip.read(0)
+            pytest.fail(why)
+    set_pointer(setup.ip, "images", setup.images.device_address)
+    run(setup.ip)  # the next good start clears the failure
+
+
+def test_cache_maintenance_on_a_derived_array_raises(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    with pytest.raises(BusError, match="no part of an allocated buffer"):
+        (setup.images + 1).flush()
+
+
+def test_status_bits_clear_on_read(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    assert setup.ip.read(0) == 0b0100
+    setup.ip.write(0, 1)
+    assert setup.ip.read(0) == 0b1110
+    assert setup.ip.read(0) == 0b0100
+
+
+def test_outputs_are_valid_once(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    registers = setup.ip.register_map
+    assert int(registers.version_ctrl) == 0
+    run(setup.ip)
+    setup.ip.write(setup.overlay.ip_dict["vitforge_vit_0"]["registers"]["version"]["address_offset"], 99)
+    assert [int(registers.version_ctrl), int(registers.version), int(registers.version_ctrl)] == [1, 1, 0]
+
+
+def test_interrupt_status_follows_its_enables(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    run(setup.ip)
+    assert setup.ip.read(0x0C) == 0
+    setup.ip.write(0x08, 1)
+    run(setup.ip)
+    assert setup.ip.read(0x0C) == 1
+    setup.ip.write(0x0C, 1)
+    assert setup.ip.read(0x0C) == 0
+
+
+def test_the_host_goes_on_while_the_accelerator_runs(
+    board: Callable[..., Any], thread_device: SimDevice, design: Design, images: np.ndarray, expected: Any
+) -> None:
+    setup = board(thread_device, SLEEP_US=300_000)
+    setup.ip.write(0, 1)
+    assert setup.ip.read(0) == 1
+    setup.ip.write(0, 1)  # a start while it runs is not taken
+    while not setup.ip.read(0) & 2:
+        time.sleep(0.01)
+    assert setup.ip.read(0) == 0b0100
+    setup.logits.invalidate()
+    assert (results(setup, design) == expected.logits(images)).all()
+    assert thread_device.cycles == 1000 * len(images)
+
+
+def test_polling_a_block_that_was_never_started_ends(make_overlay: MakeOverlay) -> None:
+    device = SimDevice(ddr_bytes=1 << 24, idle_polls=1000)
+    ip = Overlay(make_overlay(), device=device).vitforge_vit_0
+    with pytest.raises(WatchdogError, match="read 1001 times while the block is idle .0 runs so far.*AP_START"):
+        while not ip.read(0) & 2:
+            pass
+
+
+def test_polling_a_block_that_does_not_end_ends(board: Callable[..., Any]) -> None:
+    setup = board(SimDevice(ddr_bytes=1 << 24, busy_s=0.1), SLEEP_US=700_000)
+    with pytest.raises(WatchdogError, match="running for 0.1 s"):
+        run(setup.ip)
+
+
+def test_a_kernel_fault_carries_its_own_words(board: Callable[..., Any], thread_device: SimDevice) -> None:
+    setup = board(thread_device, FAULT=1)
+    with pytest.raises(KernelFault, match="vitforge_vit_0 stopped with a fault: read from an empty stream"):
+        run(setup.ip)
+
+
+def test_auto_restart_is_refused(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    with pytest.raises(SimulationError, match="AUTO_RESTART is not simulated"):
+        board(sync_device).ip.write(0, 0x81)
+
+
+def test_modelled_time_follows_the_clock(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    assert Clocks.fclk0_mhz == pytest.approx(1499.985 / 6)  # as the design asks: 250 MHz
+    Clocks.fclk0_mhz = 100
+    run(setup.ip)
+    slow = sync_device.busy_s
+    Clocks.fclk0_mhz = 300
+    run(setup.ip)
+    assert slow == pytest.approx(7000 / 99.999e6)
+    assert (sync_device.busy_s - slow) * 3 == pytest.approx(slow)
+
+
+def test_reload_starts_afresh(make_overlay: MakeOverlay, sync_device: SimDevice, board: Callable[..., Any]) -> None:
+    setup = board(sync_device)
+    run(setup.ip)
+    second = Overlay(make_overlay(), device=sync_device)
+    assert not setup.overlay.is_loaded() and second.is_loaded()
+    with pytest.raises(RuntimeError, match="not currently loaded"):
+        _ = setup.overlay.vitforge_vit_0
+    assert second.vitforge_vit_0.read(0x88) == 0 and sync_device.cycles == 0
+    set_pointer(second.vitforge_vit_0, "images", setup.images.device_address)  # buffers outlive the overlay, as on a board
+    for name in POINTERS + ("logits",):
+        set_pointer(second.vitforge_vit_0, name, setup.images.device_address)
+    run(second.vitforge_vit_0)  # of no steps: the library would complain about static data of the former run
+
+
+def test_two_devices_keep_apart(make_overlay: MakeOverlay, sync_device: SimDevice) -> None:
+    other = SimDevice("other", run_mode="sync", ddr_bytes=1 << 24)
+    first = Overlay(make_overlay("a"), device=sync_device).vitforge_vit_0
+    second = Overlay(make_overlay("b"), device=other).vitforge_vit_0
+    first.write(0x88, 5)
+    assert (first.read(0x88), second.read(0x88)) == (5, 0)
+    Clocks.fclk0_mhz = 100
+    assert (sync_device.pl_clock_mhz(), other.pl_clock_mhz()) == pytest.approx((1499.985 / 6, 99.999))
+
+
+def test_memory_lives_as_on_a_board(make_overlay: MakeOverlay, sync_device: SimDevice) -> None:
+    with pytest.raises(RuntimeError, match="not downloaded"):
+        allocate((4,), np.uint8, target=sync_device)
+    Overlay(make_overlay(), device=sync_device)
+    memory = sync_device.default_memory
+    with allocate((4,), np.uint8, target=sync_device) as buffer:
+        address = buffer.device_address
+        assert memory.live_allocations == 1
+    assert memory.live_allocations == 0
+    buffer.freebuffer()
+    again = allocate((4,), np.uint8, target=sync_device)
+    assert again.device_address == address
+    view = again[1:]
+    del again
+    assert memory.live_allocations == 1 and view.device_address == address + 1
+    del view
+    assert memory.live_allocations == 0
+
+
+def test_register_access_has_the_rules_of_pynq(make_overlay: MakeOverlay, sync_device: SimDevice) -> None:
+    Overlay(make_overlay(), device=sync_device)
+    registers = MMIO(0xA000_0000, 0x100, device=sync_device)
+    with pytest.raises(ValueError, match="int or bytes"):
+        registers.write(0x88, np.int64(1))
+    with pytest.raises(MemoryError):
+        registers.write(0x89, 1)
+    registers.write(0x10, (0x1122334455667788).to_bytes(8, "little"))
+    assert registers.read(0x10, 8) == 0x1122334455667788
+    assert registers.array[4:6].view("u8")[0] == 0x1122334455667788
+    registers.array[4:6] = 3
+    assert np.asarray(registers.array)[3:7].tolist() == [0, 3, 3, 0]
+    with pytest.raises(IndexError):
+        registers.read(0x100)
+    with pytest.raises(BusError, match="no register answers at address 0xa0010000"):
+        MMIO(0xA001_0000, 4, device=sync_device).read(0)
+
+
+def test_a_zynq_7000_overlay_loads_too(
+    tmp_path: Path, compile_fake: Callable[..., Path], zynq_7000_design: Design
+) -> None:
+    write_overlay(tmp_path, zynq_7000_design, library=compile_fake())
+    device = SimDevice(ddr_bytes=1 << 24)
+    overlay = Overlay(str(tmp_path / "vitforge.bit"), device=device)
+    assert device.arch == "armv7l"
+    assert overlay.ip_dict["vitforge_vit_0"]["phys_addr"] == 0x43C0_0000
+    assert Clocks.fclk0_mhz == pytest.approx(1000 / 9)  # not above 120
+    assert allocate((1,), np.uint8, target=device).device_address < 1 << 32
+
+
+def test_the_overlay_is_found_in_a_folder_named_after_the_bitfile(
+    tmp_path: Path, make_overlay: MakeOverlay, sync_device: SimDevice
+) -> None:
+    folder = Path(make_overlay("vitforge.bit.d"))
+    for suffix in (".bit", ".hwh", ".sim.json"):
+        folder.with_suffix(suffix).rename(folder.with_name(f"vitforge.sim{suffix}"))
+    overlay = Overlay(str(tmp_path / "vitforge.bit"), device=sync_device)
+    assert overlay.vitforge_vit_0.read(0) == 4
+
+
+def test_what_is_wrong_with_an_overlay_is_said(
+    tmp_path: Path, make_overlay: MakeOverlay, design: Design, sync_device: SimDevice, compile_fake: Callable[..., Path]
+) -> None:
+    bitfile = Path(make_overlay())
+    manifest, handoff = bitfile.with_suffix(".sim.json"), bitfile.with_suffix(".hwh")
+    write_overlay(bitfile.parent, design, library=None)
+    with pytest.raises(OverlayError, match="names no simulation library for vitforge_vit_0; build one with"):
+        Overlay(str(bitfile), device=sync_device)
+    link_library(bitfile.parent, tmp_path / "absent.so")
+    with pytest.raises(OverlayError, match="absent.so does not exist"):
+        Overlay(str(bitfile), device=sync_device)
+    (tmp_path / "text.so").write_text("text")
+    link_library(bitfile.parent, tmp_path / "text.so")
+    with pytest.raises(OverlayError, match="text.so cannot be loaded"):
+        Overlay(str(bitfile), device=sync_device)
+    link_library(bitfile.parent, compile_fake())
+    assert Overlay(str(bitfile), device=sync_device).is_loaded()
+    manifest.write_text(manifest.read_text().replace("vitforge_sim", "another_function"))
+    with pytest.raises(OverlayError, match="lacks another_function"):
+        Overlay(str(bitfile), device=sync_device)
+    manifest.write_text("{")
+    with pytest.raises(OverlayError, match="cannot be read as JSON"):
+        Overlay(str(bitfile), device=sync_device)
+    manifest.unlink()
+    with pytest.raises(OverlayError, match="sim.json is missing"):
+        Overlay(str(bitfile), device=sync_device)
+    handoff.write_text(handoff.read_text().replace("0xA000", "0xB000"))
+    with pytest.raises(OverlayError, match="was made for another vitforge.hwh than the one beside it"):
+        Overlay(str(bitfile), device=sync_device)
+    handoff.unlink()
+    with pytest.raises(OverlayError, match="vitforge.hwh is missing"):
+        Overlay(str(bitfile), device=sync_device)
