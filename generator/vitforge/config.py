@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vitforge.toml`: what a user may choose about a project, checked key by key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from vitforge.names import NAME_RULE, is_name
+from vitforge.validate import check, read_toml
+
+HeaderSetName = Literal["vitforge", "amd"]
+Tokens = Annotated[int, Field(ge=2, le=256, multiple_of=2)]
+Tile = Annotated[int, Field(ge=1, le=128)]
+Cascade = Annotated[int, Field(ge=1, le=8)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FoldingConfig(_Table):
+    """Parallelism to insist on; what is left out is chosen for the board. Meanings as in `vitforge.design.Folding`."""
+
+    tt_nsa: Tokens | None = None
+    tt_nmp: Tokens | None = None
+    tc: Tile | None = None
+    tk: Cascade | None = None
+    td: Tile | None = None
+    lt: Tile | None = None
+
+
+class QuantizeConfig(_Table):
+    """Calibration of a float model."""
+
+    method: Literal["percentile", "max"] = "percentile"
+    percentile: Annotated[float, Field(ge=90, le=100)] | None = None  # None = the quantiser's default
+    images: Annotated[int, Field(ge=1, le=100_000)] | None = None  # use the first so many; None = all
+
+
+class CsimConfig(_Table):
+    """Defaults of ``vitforge csim``."""
+
+    images: Annotated[int, Field(ge=1, le=100_000)] = 64
+    headers: Annotated[list[HeaderSetName], Field(min_length=1)] = ["vitforge", "amd"]
+
+
+class ProjectConfig(_Table):
+    """A whole config file; ``ProjectConfig()`` is what an empty file means."""
+
+    name: str = "vit"
+    board: str | None = None
+    board_file: str | None = None
+    model: str | None = None  # a directory of ``vitforge quantize``, a safetensors file, or the name of a shipped model
+    calibration: str | None = None  # images for a float model
+    clock_mhz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    folding: FoldingConfig = FoldingConfig()
+    quantize: QuantizeConfig = QuantizeConfig()
+    csim: CsimConfig = CsimConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_safe(cls, name: str) -> str:
+        if not is_name(name):
+            raise ValueError(f"a name is {NAME_RULE}")
+        return name
+
+    def folding_overrides(self) -> dict[str, int]:
+        """The folding values that the user insists on, by name."""
+        return self.folding.model_dump(exclude_none=True)
+
+    def with_options(self, **options: Any) -> ProjectConfig:
+        """This config with the given keys replaced; None leaves a key alone. Raises `ConfigError` on a bad value."""
+        given = {key: value for key, value in options.items() if value is not None}
+        kept = self.model_dump(exclude_unset=True)
+        if "board" in given or "board_file" in given:
+            kept = {key: value for key, value in kept.items() if key not in ("board", "board_file")}
+        return check(ProjectConfig, {**kept, **given}, "command line", CONFIG_KEYS)
+
+
+CONFIG_KEYS = {
+    "": tuple(ProjectConfig.model_fields),
+    "folding": tuple(FoldingConfig.model_fields),
+    "quantize": tuple(QuantizeConfig.model_fields),
+    "csim": tuple(CsimConfig.model_fields),
+}
+_PATH_KEYS = ("board_file", "model", "calibration")
+
+
+def load_config(path: Path) -> ProjectConfig:
+    """Read a config file; raises `ConfigError` naming key, value and rule.
+
+    A path in it that exists relative to the file's directory is taken from there.
+    """
+    values = read_toml(path)
+    for key in _PATH_KEYS:
+        if isinstance(values.get(key), str) and (path.parent / values[key]).exists():
+            values[key] = str(path.parent / values[key])
+    return check(ProjectConfig, values, str(path), CONFIG_KEYS)
+
+
+TEMPLATE = """\
+# vitforge.toml: settings of one project. Lines that start with '#' show the default.
+
+name = "{name}"       # names the design in the generated sources
+board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.toml"
+
+# model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
+# calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
+# clock_mhz = 300.0          # the board's own default; must be a clock the board can make
+
+[folding]                    # chosen for model and board where left out
+# tt_nsa = 10                # tokens a cycle, norm + self-attention engine (even)
+# tt_nmp = 10                # tokens a cycle, norm + MLP engine (even)
+# tc = 8                     # output columns a cycle
+# tk = 8                     # reduction lanes a cycle: the DSP cascade
+# td = 2                     # tokens drained a cycle
+# lt = 1                     # tokens a cycle in layer norm
+
+[quantize]
+# method = "percentile"      # or "max"
+# percentile = 99.99         # of |value|, between 90 and 100
+# images = 256               # use the first so many calibration images
+
+[csim]
+# images = 64                # images for the whole-model comparison
+# headers = ["vitforge", "amd"]
+"""
+
+
+def config_template(name: str = "vit", board: str = "zcu104") -> str:
+    """Text of a commented config file for ``vitforge init``."""
+    return TEMPLATE.format(name=name, board=board)
