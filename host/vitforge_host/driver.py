@@ -217,7 +217,9 @@ class VitAccelerator:
         if self._unusable:
             raise ClosedError(f"the accelerator {self._unusable}; open it again with VitAccelerator(...)")
         if not self._overlay.is_loaded():
-            raise ClosedError("another overlay was loaded meanwhile; open the accelerator again with VitAccelerator(...)")
+            raise ClosedError(
+                "another overlay was loaded meanwhile; open the accelerator again with VitAccelerator(...)"
+            )
 
     def _check_images(self, images: object) -> None:
         expected = "(n, {}, {}, {}) uint8".format(*self.image_shape)

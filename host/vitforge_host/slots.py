@@ -87,7 +87,9 @@ class BatchSlot:
         for unit, buffer in self.lists.items():
             entries = lists[unit]
             if len(entries) > len(buffer):
-                raise HostError(f"the {unit} list of {count} images has {len(entries)} entries, room is for {len(buffer)}")
+                raise HostError(
+                    f"the {unit} list of {count} images has {len(entries)} entries, room is for {len(buffer)}"
+                )
             buffer[: len(entries)] = entries
             buffer.flush()
         self._planned = count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny design, a fake accelerator compiled for it, and simulated boards that do not share pynq's process-wide state."""
+"""A tiny design, a fake accelerator compiled for it, and simulated boards apart from pynq's process-wide state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 import pynq.ps
 import pytest
 from pynq import Device
-from vitforge_host.sim.device import SimDevice
-
 from vitforge.boards import load_board
 from vitforge.deploy.overlay import write_overlay
 from vitforge.design.design import Design, Folding
 from vitforge.model.vit import ViTShape
+from vitforge_host.sim.device import SimDevice
 
 SOURCE = Path(__file__).with_name("fake_accelerator.cpp")
 HASH = bytes(range(100, 132))  # design hash of the fake project

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pynq import MMIO, Clocks, Overlay, allocate
-from vitforge_host.errors import BusError, KernelFault, OverlayError, SimulationError, WatchdogError
-from vitforge_host.sim.device import SimDevice
-
 from vitforge.deploy.overlay import link_library, write_overlay
 from vitforge.design.design import Design
+from vitforge_host.errors import BusError, KernelFault, OverlayError, SimulationError, WatchdogError
+from vitforge_host.sim.device import SimDevice
 
 MakeOverlay = Callable[..., str]
 POINTERS = ("list_ln1", "list_nsa", "list_ln2", "list_nmp", "blob_ln1", "blob_nsa", "blob_ln2", "blob_nmp")
@@ -266,8 +265,7 @@ def test_reload_starts_afresh(make_overlay: MakeOverlay, sync_device: SimDevice,
     with pytest.raises(RuntimeError, match="not currently loaded"):
         _ = setup.overlay.vitforge_vit_0
     assert second.vitforge_vit_0.read(0x88) == 0 and sync_device.cycles == 0
-    set_pointer(second.vitforge_vit_0, "images", setup.images.device_address)  # buffers outlive the overlay, as on a board
-    for name in POINTERS + ("logits",):
+    for name in (*POINTERS, "images", "logits"):  # buffers outlive the overlay, as on a board
         set_pointer(second.vitforge_vit_0, name, setup.images.device_address)
     run(second.vitforge_vit_0)  # of no steps: the library would complain about static data of the former run
 

@@ -12,6 +12,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitforge_host.clocks import divisor_at_most
+from vitforge_host.sim.manifest import FORMAT
+from vitforge_host.stub import stub_bitfile
+
 from vitforge.boards import Board
 from vitforge.codegen.environment import environment
 from vitforge.design.design import Design
@@ -29,9 +33,6 @@ from vitforge.design.registers import (
     register_words,
 )
 from vitforge.errors import OutputError
-from vitforge_host.clocks import divisor_at_most
-from vitforge_host.sim.manifest import FORMAT
-from vitforge_host.stub import stub_bitfile
 
 OVERLAY_NAME = "vitforge"
 INSTANCE = f"{TOP_NAME}_0"
@@ -153,7 +154,7 @@ def render_manifest(design: Design, library: str | None) -> str:
     return json.dumps({"format": FORMAT, "ip": {INSTANCE: entry}, "streams": []}, indent=2) + "\n"
 
 
-def overlay_files(design: Design, library: str | None) -> dict[str, bytes]:
+def overlay_files(design: Design, library: str | None = None) -> dict[str, bytes]:
     """Content of the overlay by file name; ``library`` as in `render_manifest`."""
     handoff = render_handoff(design).encode("utf-8")
     return {

@@ -112,9 +112,7 @@ def register_map(arguments: tuple[Argument, ...] = ARGUMENTS) -> tuple[Register,
     for argument in arguments:
         bits = 64 if argument.kind == "ptr" else 32
         registers.append(
-            Register(
-                name=argument.name, kind=argument.kind, offset=offset, bits=bits, description=argument.description
-            )
+            Register(name=argument.name, kind=argument.kind, offset=offset, bits=bits, description=argument.description)
         )
         offset += ARGUMENT_BYTES[argument.kind]
     return tuple(registers)

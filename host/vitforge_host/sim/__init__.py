@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 def requested() -> bool:
@@ -24,4 +25,16 @@ def register() -> None:
     try:
         import vitforge_host.sim.device  # noqa: F401  (importing registers the class)
     except ModuleNotFoundError as error:
-        raise HostError(f"VITFORGE_SIM=1 needs {error.name}; install it with: pip install 'vitforge[sim]'") from None
+        raise HostError(
+            f"the simulated board needs {error.name}; install it with: pip install 'vitforge[sim]'"
+        ) from None
+
+
+def __getattr__(name: str) -> Any:
+    """``SimDevice`` on first use, so that the package itself does not import pynq."""
+    if name == "SimDevice":
+        register()
+        from vitforge_host.sim.device import SimDevice
+
+        return SimDevice
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

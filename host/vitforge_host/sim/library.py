@@ -8,11 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vitforge_host.errors import KernelFault, OverlayError
 from vitforge_host.sim.manifest import IpSpec
 
-_C_TYPES = {"ptr": ctypes.c_void_p, "i32": ctypes.c_int, "out32": ctypes.POINTER(ctypes.c_uint)}
+_C_TYPES: dict[str, Any] = {"ptr": ctypes.c_void_p, "i32": ctypes.c_int, "out32": ctypes.POINTER(ctypes.c_uint)}
 
 
 class KernelFunction:
