@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge.golden.arith import INT8_LIMIT, INT16_LIMIT, Float64, isqrt, norm_reciprocal
+from vitforge.golden.arith import INT8_LIMIT, INT16_LIMIT, Float64, Int64, isqrt, norm_reciprocal
 from vitforge.quantize.model import QuantNorm
 
 NORMAL_BITS = 10  # fraction bits of a normalised value
@@ -14,7 +14,7 @@ RECIPROCAL_BITS = 16  # fraction bits of the reciprocal beyond the length of the
 VARIANCE_BITS = 54  # V and its root are 54 and 27 bits in the kernel
 
 
-def normalize(x: NDArray[np.int16], eps: int) -> NDArray[np.int64]:
+def normalize(x: NDArray[np.int16], eps: int) -> Int64:
     """(x - mean) / standard deviation in units of 2**-10, clamped to int16.
 
     With D channels, sx = sum x, sxx = sum x*x::
@@ -22,22 +22,22 @@ def normalize(x: NDArray[np.int16], eps: int) -> NDArray[np.int64]:
         V = D*sxx - sx*sx + eps       std = max(1, isqrt(V))      (q, e) = norm_reciprocal(std)
         yhat = clamp(((D*x - sx) * q + half) >> (e + 6), +-32767)     half = 1 << (e + 5)
 
-    |yhat / 1024 - y| <= |y| * (1 / std + 2**-16) + 2**-11 for the real y, std >= 1 and |y| < 31.
+    For the real y, saturated alike: |yhat / 1024 - y| <= |y| * (1 / std + 2**-16) + 2**-11.
     """
-    x = x.astype(np.int64)
-    channels = x.shape[-1]
-    total = x.sum(axis=-1, keepdims=True)
-    variance = channels * (x * x).sum(axis=-1, keepdims=True) - total * total + eps
+    y: Int64 = x.astype(np.int64)
+    channels = y.shape[-1]
+    total = y.sum(axis=-1, keepdims=True)
+    variance = channels * (y * y).sum(axis=-1, keepdims=True) - total * total + eps
     if variance.size and int(variance.max()) >> VARIANCE_BITS:
         raise OverflowError(f"the variance of {channels} channels leaves the {VARIANCE_BITS} bits of layer norm")
     reciprocal, length = norm_reciprocal(np.maximum(1, isqrt(variance)))
     shift = length + RECIPROCAL_BITS - NORMAL_BITS
-    x *= channels
-    x -= total
-    x *= reciprocal
-    x += np.int64(1) << (shift - 1)
-    x >>= shift
-    return np.clip(x, -INT16_LIMIT, INT16_LIMIT, out=x)
+    y *= channels
+    y -= total
+    y *= reciprocal
+    y += np.int64(1) << (shift - 1)
+    y >>= shift
+    return np.clip(y, -INT16_LIMIT, INT16_LIMIT, out=y)
 
 
 def layer_norm(x: NDArray[np.int16], norm: QuantNorm) -> NDArray[np.int8]:
