@@ -66,16 +66,16 @@ def check_output(output: Path, marker: str = MARKER) -> None:
 def _check_replaceable(output: Path, target: Path, marker: str) -> None:
     if target == Path.cwd():
         raise OutputError(f"{output}: is the current directory, which cannot be replaced; give a new one with -o")
-    if target.is_symlink():
-        raise OutputError(f"{output}: is a symbolic link; give the directory itself with -o")
     try:
+        if target.is_symlink():
+            raise OutputError(f"{output}: is a symbolic link; give the directory itself with -o")
         if not target.exists():
             return
         if not target.is_dir():
             raise OutputError(f"{output}: is a file, not a directory; give a new directory with -o")
         empty = not any(target.iterdir())
     except OSError as error:
-        raise OutputError(f"{output}: cannot be read ({error.strerror}); give another directory with -o") from error
+        raise OutputError(f"{output}: cannot be used ({error.strerror}); give another directory with -o") from error
     if not empty and not _is_ours(target / marker):
         raise OutputError(
             f"{output}: exists and was not written by vitforge (no {marker} of ours in it); "

@@ -54,6 +54,8 @@ def check(kind: type[Checked], values: Mapping[str, Any], where: str, keys: Mapp
 
 
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+_TYPES = {"model_type": "Input should be a table", "dict_type": "Input should be a table"}
+_SHOWN = 60  # characters of a wrong value
 _MISSING = {"missing", "missing_keyword_only_argument", "missing_argument"}
 
 
@@ -66,5 +68,9 @@ def _sentence(problem: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
         return f"unknown key '{full}'{hint}"
     if problem["type"] in _MISSING:
         return f"key '{full}' is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{full} = {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+    value = repr(problem["input"])
+    value = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
+    message = _TYPES.get(problem["type"], problem["msg"])
+    if message.startswith("Input "):
+        return f"{full} = {value} {message.removeprefix('Input ')}"
+    return f"{full} = {value}: {message.removeprefix('Value error, ')}"
