@@ -139,9 +139,7 @@ def test_layer_norm_equals_python_integers():
 
 @pytest.mark.parametrize("code", [-32767, 0, 32767])
 def test_constant_rows_give_beta(code):
-    norm = QuantNorm(
-        gamma=np.full(8, 20000, dtype=np.int16), beta=np.arange(8, dtype=np.int32) << 10, shift=10, eps=0
-    )
+    norm = QuantNorm(gamma=np.full(8, 20000, dtype=np.int16), beta=np.arange(8, dtype=np.int32) << 10, shift=10, eps=0)
     assert layer_norm(np.full((2, 8), code, dtype=np.int16), norm).tolist() == [list(range(8))] * 2
 
 
