@@ -15,6 +15,13 @@
 #define FAULT 0
 #endif
 
+#ifndef MAGIC
+#define MAGIC 0x56495446u
+#endif
+#ifndef VERSION
+#define VERSION 1u
+#endif
+
 static char error[128] = "";
 static unsigned runs = 0;
 
@@ -34,8 +41,8 @@ extern "C" long long vitforge_sim(const void* list_ln1, const void* list_nsa, co
                                   const void* blob_ln1, const void* blob_nsa, const void* blob_ln2, const void* blob_nmp,
                                   const void* images, void* logits, int n_steps, int n_images, unsigned* magic,
                                   unsigned* version, unsigned* hash_lo, unsigned* hash_hi) {
-    *magic = 0x56495446u;
-    *version = 1u;
+    *magic = MAGIC;
+    *version = VERSION;
     *hash_lo = HASH_LO;
     *hash_hi = HASH_HI;
     runs++;
