@@ -94,8 +94,8 @@ class Board:
             return mhz
         above = min(clock for clock in self._clocks() if clock > mhz)
         raise ConfigError(
-            f"clock_mhz = {mhz:g} does not exist on {self.title}, whose PLL of {self.pll_mhz:g} MHz is divided by whole "
-            f"numbers; the nearest are {below:.3f} and {above:.3f} MHz"
+            f"clock_mhz = {mhz:g} does not exist on {self.title}, whose PLL of {self.pll_mhz:g} MHz is divided by "
+            f"whole numbers; the nearest are {below:.3f} and {above:.3f} MHz"
         )
 
     def _clocks(self) -> set[float]:

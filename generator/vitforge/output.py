@@ -18,7 +18,7 @@ GENERATOR = "vitforge"
 
 
 def write_project(output: Path, files: Mapping[str, bytes], marker: str = MARKER) -> None:
-    """Write ``files`` (path inside the directory -> content) as the directory ``output``, replacing an older one of ours.
+    """Write ``files`` (path inside the directory -> content) as the directory ``output``, replacing one of ours.
 
     ``marker`` is the JSON file among them by which we know a directory again: it has ``"generator": "vitforge"``.
 
@@ -53,7 +53,9 @@ def output_directory(output: Path, marker: str = MARKER) -> Iterator[Path]:
             raise
         reason = error.strerror or str(error)
         kept = "; the one there before is unchanged" if target.exists() else ""
-        raise OutputError(f"{output}: the directory cannot be written ({reason}){kept}; give another with -o") from error
+        raise OutputError(
+            f"{output}: the directory cannot be written ({reason}){kept}; give another with -o"
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -66,6 +66,7 @@ def _run(arguments: Sequence[str]) -> int:
             click.echo(f"vitforge: {error}", err=True)
             return error.exit_code
         click.echo(
-            f"vitforge: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)", err=True
+            f"vitforge: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)",
+            err=True,
         )
         return INTERNAL_ERROR

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -37,10 +38,10 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout; numbers to the right, with thousands separated."""
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for index, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], (int, float)) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        numeric = bool(rows) and all(isinstance(row[index], (int, float, type(None))) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console().print(table)
@@ -48,7 +49,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 def print_facts(title: str, facts: Mapping[str, object]) -> None:
     """A table of names and values on stdout."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=SIMPLE_HEAD)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in facts.items():
@@ -58,7 +59,7 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
 
 def console() -> Console:
     """A console on stdout: as wide as the terminal, and wide enough for our tables when there is none."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 100)
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
 
 
 def _cell(value: object) -> str:

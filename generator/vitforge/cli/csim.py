@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vitforge csim`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vitforge.cli.common import PATH, debug_option, json_option, print_json, print_table, progress_bars
+
+
+@click.command(epilog="Example: vitforge csim vitforge-zcu104 --images 64 --headers amd")
+@click.argument("directory", type=PATH)
+@click.option("--images", type=int, default=64, show_default=True, help="Images for the whole-model comparison.")
+@click.option(
+    "--headers",
+    type=click.Choice(["vitforge", "amd"]),
+    multiple=True,
+    default=("vitforge", "amd"),
+    help="Which ap_int.h and hls_stream.h to compile with; can be given twice.  [default: both]",
+)
+@json_option
+@debug_option
+def csim(directory: Path, images: int, headers: tuple[str, ...], as_json: bool) -> None:
+    """Compile the project in DIRECTORY with g++ and compare every kernel and the whole model with the golden
+    model, bit for bit.
+
+    Exit code 1 if anything differs.
+    """
+    from vitforge.csim.run import csim as run
+
+    with progress_bars(as_json) as progress:
+        result = run(directory, images=images, headers=headers, progress=progress)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        rows = [(row["name"], row["elements"], row["mismatches"]) for row in result.kernels()]
+        print_table("", ("kernel", "elements compared", "mismatches"), rows)
+        sets = " and ".join(result.checks)
+        click.echo(f"{result.mismatches} mismatches with {sets} headers, {images} images, {result.seconds:.1f} s")
+    if result.mismatches:
+        click.echo(f"vitforge: csim differs from the golden model: {result.first_mismatch()}", err=True)
+        sys.exit(1)
