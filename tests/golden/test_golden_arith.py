@@ -134,12 +134,13 @@ def test_dyadic_carries_into_the_exponent():
     assert arith.dyadic(1.0 - 2.0**-30) == (1 << 15, 15)
 
 
-@pytest.mark.parametrize("rows", [1, 1031, 1032, 1033, 1200])
+@pytest.mark.parametrize("rows", [1, 1031, 1032, 1033, 1200, 4096])
 def test_exact_matmul_at_the_edge_of_float32(rows):
     rng = np.random.default_rng(rows)
     left = rng.choice(np.array([-128, 127], dtype=np.int8), (5, rows))
     right = rng.choice(np.array([-127, 127], dtype=np.int8), (rows, 7))
     left[0], right[:, 0] = -128, -127  # the largest sum there is
+    left[1], right[:, 1] = 127, 127  # and one with an odd product, of which float32 drops the last bit
     expected = left.astype(np.int64) @ right.astype(np.int64)
     assert np.array_equal(arith.exact_matmul(left, right, rows * 128 * 127), expected)
 

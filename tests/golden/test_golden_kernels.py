@@ -121,7 +121,7 @@ def test_layer_norm_against_float(channels):
 
 def test_layer_norm_equals_python_integers():
     rng = np.random.default_rng(7)
-    for channels in (1, 5, 64):
+    for channels in (1, 2, 3, 5, 64):
         rows = norm_rows(rng, channels) if channels > 1 else np.array([[0], [32767], [-5]], dtype=np.int16)
         for norm in (random_norm(rng, channels), extreme_norm(rng, channels)):
             got = layer_norm(rows, norm)

@@ -67,16 +67,15 @@ def bit_length(value: ArrayLike) -> Int64:
 def isqrt(value: ArrayLike) -> Int64:
     """``floor(sqrt(value))``, exact for values in [0, 2**62].
 
-    The float64 root of the rounded value is less than 2**-20 away from the true root, so its floor is off by one at
-    most; two integer comparisons correct it.
+    With r the true floor root, the float64 root lies in [r, r + 1], which one integer comparison tells apart: rounding
+    is monotone, the root of r**2 moves by at most 2**-54 of r, half the spacing of floats there, and so rounds to r;
+    and the root of less than (r + 1)**2 is at most r + 1.
     """
     value = np.asarray(value, dtype=np.int64)
     if np.any(value < 0) or np.any(value > 1 << 62):
         raise OverflowError("isqrt takes integers in [0, 2**62]")
     root = np.sqrt(value.astype(np.float64)).astype(np.int64)
-    root -= (root * root > value).astype(np.int64)
-    root += ((root + 1) * (root + 1) <= value).astype(np.int64)
-    return root
+    return root - (root * root > value)
 
 
 def isqrt_float(value: ArrayLike) -> Float64:
