@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vitforge.golden import arith
 
 MULTIPLIERS = (1 << 15, (1 << 15) + 1, 40503, 46341, (1 << 16) - 1)
@@ -140,7 +141,8 @@ def test_exact_matmul_at_the_edge_of_float32(rows):
     left = rng.choice(np.array([-128, 127], dtype=np.int8), (5, rows))
     right = rng.choice(np.array([-127, 127], dtype=np.int8), (rows, 7))
     left[0], right[:, 0] = -128, -127  # the largest sum there is
-    left[1], right[:, 1] = 127, 127  # and one with an odd product, of which float32 drops the last bit
+    left[1], right[:, 1] = 127, 127
+    left[1, 0] = 126  # an odd sum: beyond 2**24 float32 would drop its last bit
     expected = left.astype(np.int64) @ right.astype(np.int64)
     assert np.array_equal(arith.exact_matmul(left, right, rows * 128 * 127), expected)
 

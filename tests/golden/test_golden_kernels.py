@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from vitforge.errors import ModelError
 from vitforge.golden.gelu import gelu, gelu_float, gelu_table
 from vitforge.golden.keep import compact, restore

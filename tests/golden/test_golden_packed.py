@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from vitforge.golden.packed import (
     DSP48E1,
     DSP48E2,

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 from vitforge.errors import ModelError
 from vitforge.golden.random_model import random_images, random_quant_model
 from vitforge.golden.vit import forward, residual_add
