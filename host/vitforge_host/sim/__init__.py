@@ -25,9 +25,8 @@ def register() -> None:
     try:
         import vitforge_host.sim.device  # noqa: F401  (importing registers the class)
     except ModuleNotFoundError as error:
-        raise HostError(
-            f"the simulated board needs {error.name}; install it with: pip install 'vitforge[sim]'"
-        ) from None
+        package = str(error.name).partition(".")[0]
+        raise HostError(f"the simulated board needs {package}; install it with: pip install 'vitforge[sim]'") from None
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weight blob: a header, a JSON manifest, and the sections that the accelerator streams from DDR.
+
+header (64 bytes, little endian): magic "VITFORGE", u32 version, u32 manifest bytes, u32 CRC-32 of the manifest,
+u32 bytes of the whole blob, 32 bytes design hash, u32 CRC-32 of the 56 bytes before, 4 bytes 0.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitforge_host.errors import InputError
+
+MAGIC = b"VITFORGE"
+VERSION = 1
+HEADER = struct.Struct("<8sIIII32sI4x")
+CHECKED_BYTES = HEADER.size - 8  # of the header, by its own CRC
+PADDING_PIXEL = 0x80
+
+
+class BlobError(InputError):
+    """The bytes are not a weight blob, or were damaged."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A checked blob. ``data`` (bytes,) uint8 is what goes to DDR, header and manifest included."""
+
+    manifest: Mapping[str, Any]
+    data: NDArray[np.uint8]
+
+
+def read_blob(data: bytes | NDArray[np.uint8]) -> Blob:
+    """Check every CRC of a blob. Raises BlobError that names the first part that is wrong."""
+    content = bytes(data)
+    if len(content) < HEADER.size:
+        raise BlobError(f"the weight blob is cut off: {len(content)} bytes, its header alone has {HEADER.size}")
+    magic, version, manifest_bytes, manifest_crc, total, design_hash, header_crc = HEADER.unpack_from(content)
+    if magic != MAGIC:
+        raise BlobError("the weight blob does not start with VITFORGE; give the file that vitforge generate wrote")
+    if zlib.crc32(content[:CHECKED_BYTES]) != header_crc:
+        raise BlobError("the weight blob is damaged: CRC-32 of its header does not match; copy it again")
+    if version != VERSION:
+        raise BlobError(f"the weight blob has format {version}, this driver reads {VERSION}; generate it again")
+    if total != len(content):
+        raise BlobError(f"the weight blob has {len(content)} bytes instead of {total}; copy it again")
+    text = content[HEADER.size : HEADER.size + manifest_bytes]
+    if zlib.crc32(text) != manifest_crc:
+        raise BlobError("the weight blob is damaged: CRC-32 of its manifest does not match; copy it again")
+    manifest = json.loads(text)
+    if manifest["design_hash"] != design_hash.hex():
+        raise BlobError("the weight blob contradicts itself: header and manifest name different designs")
+    _check_sections(manifest, content)
+    return Blob(manifest=manifest, data=np.frombuffer(content, np.uint8))
+
+
+def _check_sections(manifest: Mapping[str, Any], content: bytes) -> None:
+    beat = manifest["beat_bytes"]
+    for name, entry in manifest["sections"].items():
+        first = entry["offset_beats"] * beat
+        if zlib.crc32(content[first : first + entry["beats"] * beat]) != entry["crc32"]:
+            raise BlobError(f"the weight blob is damaged: CRC-32 of section {name} does not match; copy it again")
+
+
+def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """(n, H, W, C) uint8 images as they lie in DDR, (n, image bytes) uint8.
+
+    A row a token, padded to whole beats: the class token's row is all 0x80 (zero), then the patches row by row, each in
+    (channel, row, column) order.
+    """
+    patch, rows = int(manifest["patch"]["size"]), int(manifest["seq_len"])
+    n, height, width, channels = images.shape
+    grid = images.reshape(n, height // patch, patch, width // patch, patch, channels)
+    patches = grid.transpose(0, 1, 3, 5, 2, 4).reshape(n, rows - 1, patch * patch * channels)
+    row_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"]) // rows
+    packed = np.full((n, rows, row_bytes), PADDING_PIXEL, np.uint8)
+    packed[:, 1:, : patches.shape[2]] = patches
+    return packed.reshape(n, rows * row_bytes)
