@@ -78,7 +78,8 @@ def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArr
     """
     patch, rows = int(manifest["patch"]["size"]), int(manifest["seq_len"])
     n, height, width, channels = images.shape
-    grid = images.reshape(n, height // patch, patch, width // patch, patch, channels)
+    high, wide = height // patch, width // patch  # pixels beyond the last whole patch are not read
+    grid = images[:, : high * patch, : wide * patch].reshape(n, high, patch, wide, patch, channels)
     patches = grid.transpose(0, 1, 3, 5, 2, 4).reshape(n, rows - 1, patch * patch * channels)
     row_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"]) // rows
     packed = np.full((n, rows, row_bytes), PADDING_PIXEL, np.uint8)

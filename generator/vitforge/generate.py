@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vitforge generate`: from a model and a board to a complete HLS project."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitforge.boards import Board
+from vitforge.codegen.project import host_files, project_file, report_files, test_bench_files
+from vitforge.codegen.vendor import vendor_files
+from vitforge.config import ProjectConfig
+from vitforge.deploy.overlay import overlay_files
+from vitforge.design.fit import FitResult, fit
+from vitforge.model.samples import sample_images
+from vitforge.model.source import resolve_model
+from vitforge.output import write_project
+from vitforge.quantize.model import QuantModel
+from vitforge.quantize.store import quantized_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateResult:
+    """A generated project and the figures it was chosen by."""
+
+    directory: Path
+    fitted: FitResult
+
+    def to_json(self) -> dict[str, object]:
+        """What ``--json`` prints. Cycles are of the closed-form model; resources are by construction or modelled."""
+        design, resources, estimate = self.fitted.design, self.fitted.resources, self.fitted.estimate
+        board = design.board
+        return {
+            "directory": str(self.directory),
+            "board": board.name,
+            "clock_mhz": design.clock_mhz,
+            "folding": asdict(design.folding),
+            "dsp": resources.dsp,
+            "dsp_limit": board.limit("dsp"),
+            "bram36": resources.bram36,
+            "uram": resources.uram,
+            "lut": resources.lut,
+            "ff": resources.ff,
+            "cycles_per_image": estimate.cycles_per_image,
+            "fps": estimate.fps,
+            "reasons": list(self.fitted.reasons),
+        }
+
+
+def project_files(
+    fitted: FitResult, model: QuantModel, images: NDArray[np.uint8], settings: dict[str, object]
+) -> dict[str, bytes]:
+    """Every file of the project by its path in it."""
+    design = fitted.design
+    reports = {
+        "fit": {"reasons": list(fitted.reasons), "considered": fitted.considered, "folding": asdict(design.folding)},
+        "estimate": fitted.estimate.to_json(),
+        "resources": fitted.resources.to_json(),
+    }
+    return (
+        test_bench_files(design, model, images)
+        | {f"weights/model/{name}": data for name, data in quantized_files(model).items()}
+        | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
+        | host_files()
+        | vendor_files(design)
+        | report_files(reports)
+        | {"project.json": project_file(design, settings)}
+    )
+
+
+def generate(
+    *,
+    board: Board,
+    output: Path,
+    model: QuantModel | None = None,
+    config: ProjectConfig | None = None,
+) -> GenerateResult:
+    """Fits ``model`` (the one that ships by default) to ``board`` and writes the project to ``output``.
+
+    Raises
+    ------
+    CapacityError
+        If no folding fits the board; names resource, need and limit.
+    ConfigError
+        If the clock or a folding override is not possible.
+    OutputError
+        If ``output`` exists and is not ours, or cannot be written; what was there stays whole.
+    """
+    config = config or ProjectConfig()
+    model = model or resolve_model(None)
+    clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
+    fitted = fit(model.shape, board, clock_mhz=clock, overrides=config.folding_overrides(), name=config.name)
+    images = sample_images(model.shape, 8)
+    settings: dict[str, object] = {"model": model.name, "board": board.name}
+    write_project(output, project_files(fitted, model, images, settings))
+    return GenerateResult(directory=output, fitted=fitted)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small designs that cover what a big one can meet: dimensions that divide nothing, one head, every beat width."""
+
+from __future__ import annotations
+
+from vitforge.boards import load_board
+from vitforge.design.design import Design, Folding
+from vitforge.model.vit import ViTShape
+
+
+def _design(name: str, board: str, shape: ViTShape, folding: Folding) -> Design:
+    return Design(name=name, board=load_board(board), shape=shape, folding=folding, clock_mhz=100.0)
+
+
+DESIGNS = {
+    design.name: design
+    for design in (
+        # Every dimension a multiple of its tile but the token count.
+        _design(
+            "even",
+            "zcu104",
+            ViTShape(
+                image_size=(16, 16), channels=1, patch_size=4, embed_dim=32, depth=2, num_heads=2, hidden_dim=64, num_classes=8
+            ),
+            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td=4, lt=2),
+        ),
+        # 3 heads of 12 on a k tile of 8; 36 channels, 50 hidden, 7 classes; odd drain groups; colour.
+        _design(
+            "ragged",
+            "zcu104",
+            ViTShape(
+                image_size=(12, 12), channels=3, patch_size=4, embed_dim=36, depth=2, num_heads=3, hidden_dim=50, num_classes=7
+            ),
+            Folding(tt_nsa=6, tt_nmp=12, tc=2, tk=8, td=3, lt=3),
+        ),
+        # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square.
+        _design(
+            "one-head",
+            "pynq-z2",
+            ViTShape(
+                image_size=(8, 12), channels=1, patch_size=4, embed_dim=22, depth=1, num_heads=1, hidden_dim=30, num_classes=3
+            ),
+            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td=4, lt=2),
+        ),
+        # More tokens a tile than the image has; columns as wide as the reduction; one class.
+        _design(
+            "wide",
+            "zcu104",
+            ViTShape(
+                image_size=(12, 12), channels=1, patch_size=4, embed_dim=40, depth=1, num_heads=2, hidden_dim=72, num_classes=1
+            ),
+            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td=10, lt=5),
+        ),
+    )
+}
