@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vitforge.toml: every key checked, every error one sentence that names the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vitforge.config import ProjectConfig, config_template, load_config
+from vitforge.errors import ConfigError
+from vitforge.names import check_name, is_name
+
+UNSAFE_NAMES = [
+    "",
+    "A",
+    "1x",
+    "x" * 33,
+    "a b",
+    "a\n",
+    "a'b",
+    'a"b',
+    "../a",
+    "a/b",
+    "a;b",
+    "$a",
+    "a[exec]",
+    "{{a}}",
+    "a\0",
+    "é",
+    "-a",
+]
+
+
+def config(tmp_path: Path, text: str) -> ProjectConfig:
+    file = tmp_path / "vitforge.toml"
+    file.write_text(text)
+    return load_config(file)
+
+
+def test_the_template_means_the_defaults(tmp_path: Path) -> None:
+    assert config(tmp_path, config_template()) == ProjectConfig(name="vit", board="zcu104")
+
+
+def test_every_line_of_the_template_is_a_valid_setting(tmp_path: Path) -> None:
+    lines = config_template().splitlines()
+    live = [line.removeprefix("# ") if " = " in line else line for line in lines if not line.startswith("# model = ")]
+    settings = config(tmp_path, "\n".join(live))
+    assert settings.clock_mhz == 300.0
+    assert settings.folding_overrides() == {"tt_nsa": 10, "tt_nmp": 10, "tc": 8, "tk": 8, "td": 2, "lt": 1}
+    assert settings.quantize.percentile == 99.99
+
+
+def test_only_what_is_written_is_insisted_on(tmp_path: Path) -> None:
+    assert config(tmp_path, "[folding]\ntc = 4\n").folding_overrides() == {"tc": 4}
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "qdir").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert config(tmp_path, 'model = "qdir"').model == str(tmp_path / "qdir")
+    assert config(tmp_path, 'model = "mnist_vit"').model == "mnist_vit"
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    settings = config(tmp_path, 'name = "a"\nboard_file = "my.toml"\n[folding]\ntc = 4\n')
+    changed = settings.with_options(board="kv260", board_file=None, clock_mhz=250.0)
+    assert (changed.board, changed.board_file, changed.clock_mhz) == ("kv260", None, 250.0)
+    assert (changed.name, changed.folding_overrides()) == ("a", {"tc": 4})
+
+
+def test_a_wrong_option_is_a_sentence() -> None:
+    with pytest.raises(ConfigError, match="command line: clock_mhz = -3.0 should be greater than 0"):
+        ProjectConfig().with_options(clock_mhz=-3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('nam = "x"', r"unknown key 'nam' \(did you mean 'name'\?\)"),
+        ("zzz = 1", "unknown key 'zzz'; known keys are board, board_file"),
+        ("[quantise]\nmethod = 'max'", r"unknown key 'quantise' \(did you mean 'quantize'\?\)"),
+        ("[folding]\ntt_nas = 4", r"unknown key 'folding.tt_nas' \(did you mean 'tt_nsa'\?\)"),
+        ("[folding]\ntt_nsa = 3", "folding.tt_nsa = 3 should be a multiple of 2"),
+        ("[folding]\ntk = 9", "folding.tk = 9 should be less than or equal to 8"),
+        ("folding = 3", "folding = 3 should be a table"),
+        ("clock_mhz = nan", "clock_mhz = nan should be a finite number"),
+        ("clock_mhz = '300'", "clock_mhz = '300' should be a valid number"),
+        ("[quantize]\npercentile = 12", "quantize.percentile = 12 should be greater than or equal to 90"),
+        ("[csim]\nimages = 0", "csim.images = 0 should be greater than or equal to 1"),
+        ("[csim]\nheaders = ['foo']", "csim.headers.0 = 'foo' should be 'vitforge' or 'amd'"),
+        ("name = '../x'", "name = '../x': a name is a lower-case letter"),
+        ("name =", "is not a TOML file"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        config(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "vitforge.toml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(ConfigError, match="is not a TOML file"):
+        load_config(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize("name", UNSAFE_NAMES)
+def test_unsafe_names_are_refused(name: str) -> None:
+    assert not is_name(name)
+    with pytest.raises(ConfigError, match="--name .* is not allowed: a name is a lower-case letter"):
+        check_name(name, "--name")
+
+
+@pytest.mark.parametrize("name", ["a", "vit", "deit-tiny_2", "x" * 32])
+def test_safe_names(name: str) -> None:
+    assert check_name(name) == name
