@@ -19,7 +19,8 @@ from vitforge_host.clocks import set_at_most
 from vitforge_host.errors import AcceleratorTimeout, ClosedError, HostError, InputError
 from vitforge_host.identity import REGISTERS, check_identity
 from vitforge_host.overlay import AcceleratorIp, load_overlay
-from vitforge_host.slots import UNITS, BatchSlot
+from vitforge_host.schedule import UNITS
+from vitforge_host.slots import BatchSlot
 
 START, DONE, IDLE = 1 << 0, 1 << 1, 1 << 2
 _PAUSE_S = 0.0005  # between polls
@@ -103,7 +104,8 @@ class VitAccelerator:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images it takes."""
-        return _image_shape(self._manifest)
+        patch = self._manifest["patch"]
+        return int(patch["height"]), int(patch["width"]), int(patch["channels"])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -217,9 +219,7 @@ class VitAccelerator:
         if self._unusable:
             raise ClosedError(f"the accelerator {self._unusable}; open it again with VitAccelerator(...)")
         if not self._overlay.is_loaded():
-            raise ClosedError(
-                "another overlay was loaded meanwhile; open the accelerator again with VitAccelerator(...)"
-            )
+            raise ClosedError("another overlay was loaded since; open the accelerator again with VitAccelerator(...)")
 
     def _check_images(self, images: object) -> None:
         expected = "(n, {}, {}, {}) uint8".format(*self.image_shape)
@@ -279,5 +279,5 @@ def _read(path: Path) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:
     except OSError as error:
         raise InputError(f"the weight blob {path} cannot be read: {error.strerror}") from None
     except BlobError as error:
-        raise InputError(f"the weight blob {path} is damaged: {error}") from None
+        raise BlobError(f"{path}: {error}") from None
     return blob.manifest, blob.data

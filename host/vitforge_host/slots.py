@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from vitforge_host.blob import pack_images
 from vitforge_host.errors import HostError, ResultError
-from vitforge_host.schedule import chunk_lists
+from vitforge_host.schedule import UNITS, chunk_lists
 
-UNITS = ("ln1", "nsa", "ln2", "nmp")
 POISON = -(1 << 31)  # no logit reaches it; stands where the accelerator has written nothing
 
 Allocate = Callable[[Any, Any], Any]  # (shape, dtype) -> pynq buffer
@@ -88,7 +87,7 @@ class BatchSlot:
             entries = lists[unit]
             if len(entries) > len(buffer):
                 raise HostError(
-                    f"the {unit} list of {count} images has {len(entries)} entries, room is for {len(buffer)}"
+                    f"the {unit} list of {count} images has {len(entries)} entries, more than {len(buffer)}"
                 )
             buffer[: len(entries)] = entries
             buffer.flush()

@@ -11,16 +11,19 @@ from xml.etree import ElementTree
 import pytest
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
-from vitforge_host.errors import OverlayError
-from vitforge_host.sim.manifest import read_manifest
-from vitforge_host.stub import check_stub, is_stub
 
 from vitforge.boards import Board, list_boards, load_board
 from vitforge.deploy.overlay import link_library, overlay_files, write_overlay
+from vitforge.design import identity
 from vitforge.design.design import Design, Folding
-from vitforge.design.registers import ARGUMENTS, address_bits, bundles, register_map, register_words
+from vitforge.design.registers import ARGUMENTS, IP_VLNV, address_bits, bundles, register_map, register_words
 from vitforge.errors import OutputError
 from vitforge.model.vit import ViTShape
+from vitforge_host import identity as host_identity
+from vitforge_host.errors import OverlayError
+from vitforge_host.overlay import IP_TYPE
+from vitforge_host.sim.manifest import read_manifest
+from vitforge_host.stub import check_stub, is_stub
 
 
 def design_for(board: Board, clock_mhz: float) -> Design:
@@ -67,6 +70,13 @@ def test_registers_are_packed_as_vitis_packs_them() -> None:
     assert address_bits(register_map()) == 8  # up to 0xD7
 
 
+def test_driver_and_generator_agree_on_the_identity() -> None:
+    assert (identity.MAGIC, identity.FORMAT_VERSION) == (host_identity.MAGIC, host_identity.FORMAT_VERSION)
+    assert IP_VLNV.startswith(f"{IP_TYPE}:")
+    outputs = tuple(argument.name for argument in ARGUMENTS if argument.kind == "out32")
+    assert outputs == host_identity.REGISTERS
+
+
 def test_words_are_unique_and_aligned() -> None:
     words = register_words(register_map())
     assert len({word.name for word in words}) == len({word.offset for word in words}) == len(words)
@@ -110,7 +120,7 @@ def test_every_memory_port_reaches_the_ddr_of_the_board(design: Design, tmp_path
     write_overlay(tmp_path, design, library=None)
     root = ElementTree.parse(tmp_path / "vitforge.hwh").getroot()
     modules = {module.get("INSTANCE"): module for module in root.iter("MODULE")}
-    ranges = [memory for memory in modules["vitforge_vit_0"].iter("MEMRANGE")]
+    ranges = list(modules["vitforge_vit_0"].iter("MEMRANGE"))
     names = {bus.get("NAME"): bus.get("TYPE") for module in modules.values() for bus in module.iter("BUSINTERFACE")}
     assert {memory.get("MASTERBUSINTERFACE") for memory in ranges} == {f"m_axi_{bundle.name}" for bundle in bundles()}
     for memory in ranges:

@@ -12,14 +12,17 @@ import numpy as np
 import pynq.ps
 import pytest
 from pynq import Device
+
 from vitforge.boards import load_board
 from vitforge.deploy.overlay import write_overlay
 from vitforge.design.design import Design, Folding
+from vitforge.design.identity import design_hash
+from vitforge.golden.random_model import random_quant_model
 from vitforge.model.vit import ViTShape
+from vitforge.quantize.blob import build_blob
 from vitforge_host.sim.device import SimDevice
 
 SOURCE = Path(__file__).with_name("fake_accelerator.cpp")
-HASH = bytes(range(100, 132))  # design hash of the fake project
 
 
 def tiny_design(board: str = "zcu104", clock_mhz: float = 250.0) -> Design:
@@ -48,9 +51,12 @@ def zynq_7000_design() -> Design:
 
 
 @pytest.fixture(scope="session")
-def design_hash() -> bytes:
-    """What the fake accelerator reports the first 8 bytes of."""
-    return HASH
+def blob_path(design: Design, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weight blob of a random model on the tiny design."""
+    model = random_quant_model(np.random.default_rng(5), design.shape)
+    path = tmp_path_factory.mktemp("weights") / "vitforge.blob"
+    path.write_bytes(build_blob(design, model))
+    return path
 
 
 Compile = Callable[..., Path]
@@ -60,12 +66,13 @@ Compile = Callable[..., Path]
 def compile_fake(tmp_path_factory: pytest.TempPathFactory, design: Design) -> Compile:
     """Compile the fake accelerator with some of SLEEP_US, FAULT, EXTRA_RESULTS, HASH_LO set; results are kept."""
     directory = tmp_path_factory.mktemp("fake")
+    digest = design_hash(design)
     geometry = {
         "ROWS": design.shape.seq_len,
         "ROW_BYTES": design.image_row_beats * design.beat_bytes,
         "WORDS": design.logits_words,
-        "HASH_LO": f"{int.from_bytes(HASH[:4], 'little')}u",
-        "HASH_HI": f"{int.from_bytes(HASH[4:8], 'little')}u",
+        "HASH_LO": f"{int.from_bytes(digest[:4], 'little')}u",
+        "HASH_HI": f"{int.from_bytes(digest[4:8], 'little')}u",
     }
 
     def compiled(**defines: object) -> Path:

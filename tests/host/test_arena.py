@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vitforge_host.errors import BusError, SimulationError
 from vitforge_host.sim.arena import BLOCK, GUARD, Arena
 

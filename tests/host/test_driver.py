@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pynq
 import pytest
+
+from vitforge.design.design import Design
 from vitforge_host import (
     AcceleratorTimeout,
+    BlobError,
     ClosedError,
     HostError,
     IdentityError,
@@ -22,11 +25,10 @@ from vitforge_host import (
     ResultError,
     VitAccelerator,
 )
+from vitforge_host.blob import read_blob
 from vitforge_host.clocks import legal_mhz, set_at_most
 from vitforge_host.errors import KernelFault
 from vitforge_host.sim import SimDevice
-
-from vitforge.design.design import Design
 
 MakeOverlay = Callable[..., str]
 
@@ -123,19 +125,22 @@ def test_bad_options_are_refused(opened: Callable[..., VitAccelerator], options:
         opened(**options)
 
 
-@pytest.mark.parametrize("where", ["header", "manifest", "weights", "tail"])
+@pytest.mark.parametrize("where", ["magic", "header", "manifest", "weights", "tail"])
 def test_a_damaged_blob_is_refused(
     make_overlay: MakeOverlay, blob_path: Path, thread_device: Any, tmp_path: Path, where: str
 ) -> None:
     content = bytearray(blob_path.read_bytes())
+    manifest = read_blob(bytes(content)).manifest
+    weights = manifest["sections"]["nmp.1"]["offset_beats"] * manifest["beat_bytes"] + 100
     if where == "tail":
         del content[-1:]
     else:
-        content[{"header": 3, "manifest": 70, "weights": len(content) - 100}[where]] ^= 0x10
+        content[{"magic": 3, "header": 40, "manifest": 70, "weights": weights}[where]] ^= 0x10
     damaged = tmp_path / "damaged.blob"
     damaged.write_bytes(content)
-    with pytest.raises(InputError, match="damaged.blob is damaged: "):
+    with pytest.raises(BlobError, match="damaged.blob: the weight blob ") as caught:
         VitAccelerator(make_overlay(), damaged, device=thread_device)
+    assert isinstance(caught.value, HostError)
 
 
 def test_a_missing_blob_is_named(make_overlay: MakeOverlay, thread_device: Any, tmp_path: Path) -> None:
@@ -147,8 +152,10 @@ def test_a_missing_blob_is_named(make_overlay: MakeOverlay, thread_device: Any, 
 def test_overlay_and_blob_of_different_designs_are_refused(
     opened: Callable[..., VitAccelerator], thread_device: Any, word: str
 ) -> None:
-    with pytest.raises(IdentityError, match="overlay was built for design .* the weight blob for design .* same gen"):
+    different = "overlay was built for design .* the weight blob for design .* same generated project"
+    with pytest.raises(IdentityError, match=different) as caught:
         opened({word: "0x12345678u"})
+    assert caught.traceback  # keeps the half-open driver alive: it must have given its memory back by itself
     assert thread_device.default_memory.live_allocations == 0
 
 
@@ -168,11 +175,10 @@ def test_use_after_close_is_refused(opened: Callable[..., VitAccelerator], image
 
 
 def test_use_after_another_overlay_is_refused(opened: Callable[..., VitAccelerator], images: np.ndarray) -> None:
-    with opened() as first:
-        with opened() as second:
-            second.logits(images)
-            with pytest.raises(ClosedError, match="another overlay was loaded"):
-                first.logits(images)
+    with opened() as first, opened() as second:
+        second.logits(images)
+        with pytest.raises(ClosedError, match="another overlay was loaded"):
+            first.logits(images)
 
 
 def test_a_kernel_that_does_not_finish_gives_a_diagnosis(
@@ -291,7 +297,7 @@ def test_overlays_that_are_not_ours_are_refused(
     text = handoff.read_text()
     bitfile.write_bytes(b"as if it were a real bitstream")
     handoff.write_text(text.replace("vitforge:hls:vitforge_vit", "xilinx.com:hls:resize"))
-    with pytest.raises(OverlayError, match="has 0 .found: xilinx.com:hls:resize:1.0, xilinx.com:ip:zynq_ultra_ps_e:3.5"):
+    with pytest.raises(OverlayError, match="has 0 .found: xilinx.com:hls:resize:1.0, xilinx.com:ip:zynq_ultra"):
         VitAccelerator(bitfile, blob_path, device=thread_device)
     handoff.write_text(text.replace('NAME="n_images"', 'NAME="n_pictures"'))
     with pytest.raises(OverlayError, match="vitforge_vit_0 has no register n_images"):

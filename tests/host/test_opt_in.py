@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pynq.ps
 import pytest
+
 from vitforge_host.sim.device import SimDevice
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pynq import MMIO, Clocks, Overlay, allocate
+
 from vitforge.deploy.overlay import link_library, write_overlay
 from vitforge.design.design import Design
 from vitforge_host.errors import BusError, KernelFault, OverlayError, SimulationError, WatchdogError
@@ -173,8 +174,10 @@ def test_bad_pointers_raise_at_the_next_status_read(board: Callable[..., Any], s
 
 def test_cache_maintenance_on_a_derived_array_raises(board: Callable[..., Any], sync_device: SimDevice) -> None:
     setup = board(sync_device)
-    with pytest.raises(BusError, match="no part of an allocated buffer"):
-        (setup.images + 1).flush()
+    for derived in (setup.images + 1, setup.images.copy(), setup.images.astype(np.int32)):
+        assert derived.device_address == 0
+        with pytest.raises(BusError, match="no part of an allocated buffer"):
+            derived.flush()
 
 
 def test_status_bits_clear_on_read(board: Callable[..., Any], sync_device: SimDevice) -> None:

@@ -12,10 +12,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitforge_host.clocks import divisor_at_most
-from vitforge_host.sim.manifest import FORMAT
-from vitforge_host.stub import stub_bitfile
-
 from vitforge.boards import Board
 from vitforge.codegen.environment import environment
 from vitforge.design.design import Design
@@ -33,6 +29,9 @@ from vitforge.design.registers import (
     register_words,
 )
 from vitforge.errors import OutputError
+from vitforge_host.clocks import divisor_at_most
+from vitforge_host.sim.manifest import FORMAT
+from vitforge_host.stub import stub_bitfile
 
 OVERLAY_NAME = "vitforge"
 INSTANCE = f"{TOP_NAME}_0"

@@ -180,7 +180,7 @@ class SimDevice(Device):
         """pynq keeps one Clocks backend per process, tied to the device it was first made for: drop that of another."""
         if hasattr(pynq.ps.Clocks, "_real_instance"):
             del pynq.ps.Clocks._real_instance
-        if not hasattr(pynq.ps.Clocks, "set_device"):  # pynq 3.0 drives the clocks of the active device, by the host's CPU
+        if not hasattr(pynq.ps.Clocks, "set_device"):  # pynq 3.0: clocks of the active device, by this machine's CPU
             Device.active_device = self
             pynq.ps.CPU_ARCH = self.arch
 
