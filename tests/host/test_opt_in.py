@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-import pynq.ps
 import pytest
 
+from vitforge_host import sim
 from vitforge_host.sim.device import SimDevice
 
 
@@ -42,10 +43,17 @@ def test_without_it_there_is_no_device_and_no_pynq() -> None:
     assert python(code) == "False []"
 
 
-def test_a_real_board_is_never_shadowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_board_is_never_shadowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VITFORGE_SIM", "1")
+    monkeypatch.setattr(sim, "DEVICE_TREE", str(tmp_path))
     assert [device.name for device in SimDevice._probe_()] == ["sim"]
-    monkeypatch.setattr(pynq.ps, "ON_TARGET", True)
+    (tmp_path / "compatible").write_bytes(b"raspberrypi,4-model-b\0brcm,bcm2711\0")
+    assert [device.name for device in SimDevice._probe_()] == ["sim"]
+    (tmp_path / "compatible").write_bytes(b"xlnx,zynqmp-sm-k26-rev1\0xlnx,zynqmp\0")
+    assert SimDevice._probe_() == []
+    (tmp_path / "compatible").unlink()
+    (tmp_path / "chosen").mkdir()
+    (tmp_path / "chosen" / "pynq_board").write_text("ZCU104")
     assert SimDevice._probe_() == []
 
 

@@ -6,10 +6,23 @@ from __future__ import annotations
 import os
 from typing import Any
 
+DEVICE_TREE = "/proc/device-tree"
+
 
 def requested() -> bool:
     """Whether the environment asks for the simulated board (``VITFORGE_SIM=1``)."""
     return os.environ.get("VITFORGE_SIM") == "1"
+
+
+def on_board() -> bool:
+    """Whether this machine is an AMD SoC: one that runs a PYNQ image, or says so in its device tree."""
+    if os.path.isfile(os.path.join(DEVICE_TREE, "chosen", "pynq_board")):
+        return True
+    try:
+        with open(os.path.join(DEVICE_TREE, "compatible"), "rb") as file:
+            return b"xlnx," in file.read()
+    except OSError:
+        return False
 
 
 def register() -> None:

@@ -7,7 +7,6 @@ no real board. pynq's ``Overlay``, ``allocate``, ``MMIO``, ``register_map`` and 
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 from pathlib import Path
@@ -17,6 +16,7 @@ import pynq.ps
 from pynq.pl_server.device import Device
 from pynqmetadata.frontends import Metadata
 
+from vitforge_host import sim
 from vitforge_host.errors import OverlayError, SimulationError
 from vitforge_host.sim.address import WORD, AddressMap, RegArray, RegisterFile, RegisterModel
 from vitforge_host.sim.arena import Arena
@@ -66,8 +66,7 @@ class SimDevice(Device):
 
     @classmethod
     def _probe_(cls) -> list[SimDevice]:
-        wanted = os.environ.get("VITFORGE_SIM") == "1" and not pynq.ps.ON_TARGET
-        return [cls()] if wanted else []
+        return [cls()] if sim.requested() and not sim.on_board() else []
 
     def __init__(
         self,
