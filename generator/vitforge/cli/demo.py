@@ -23,12 +23,14 @@ def demo(board: str, output: Path | None, as_json: bool) -> None:
     Exit code 1 if any result differs from the golden model.
     """
     from vitforge.boards import load_board
-    from vitforge.demo import demo as run
     from vitforge.output import check_output
 
     output = output or Path("vitforge-demo")
     target = load_board(board)
     check_output(output)
+
+    from vitforge.demo import demo as run  # after the checks: it imports everything
+
     with progress_bars(as_json) as progress:
         result = run(board=target, output=output, progress=progress)
     facts = result.to_json()

@@ -42,7 +42,6 @@ def generate(
     from vitforge.boards import load_board, load_board_file
     from vitforge.config import ProjectConfig, load_config
     from vitforge.errors import ConfigError
-    from vitforge.generate import generate as run
     from vitforge.output import check_output
 
     if board and board_file:
@@ -62,6 +61,9 @@ def generate(
         raise ConfigError('no board is given; add --board zcu104, or board = "zcu104" to the config file')
     output = output or Path(f"vitforge-{target.name}")
     check_output(output)
+
+    from vitforge.generate import generate as run  # after the checks: it imports everything
+
     with progress_bars(as_json):
         result = run(board=target, output=output, model=_model(settings), config=settings)
     if as_json:

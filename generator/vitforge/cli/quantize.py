@@ -43,5 +43,5 @@ def quantize(
     if as_json:
         print_json(result.to_json())
     else:
-        print_table("", result.columns(), result.rows())
+        print_table("", result.columns(), result.table_rows())
         click.echo(f"{output}; next: vitforge generate --board zcu104 --model {output}")
