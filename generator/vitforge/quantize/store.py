@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A quantised model as files: integers in safetensors, everything else in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from vitforge.errors import ModelError
+from vitforge.model.vit import ViTShape
+from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
+from vitforge.quantize.report import QuantReport
+
+MARKER = "model.json"  # by which we know a directory of ours
+TENSORS = "model.safetensors"
+REPORT = "report.json"
+_FORMAT = 1
+_LINEARS, _NORMS = ("qkv", "proj", "fc1", "fc2"), ("norm1", "norm2")
+_SCALARS = ("score_mult", "score_shift", "context_mult", "context_shift")
+_DTYPES = {"weight": np.int8, "bias": np.int32, "mult": np.int32, "shift": np.int32, "gamma": np.int16, "beta": np.int32}
+_MULT_RANGE, _SHIFT_RANGE = (1 << 15, (1 << 16) - 1), (1, 40)
+
+
+def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dict[str, bytes]:
+    """File name -> bytes; the same model gives the same bytes."""
+    tensors: dict[str, NDArray] = {"x0": model.x0, **_linear_out("patch", model.patch), **_linear_out("head", model.head)}
+    tensors |= _norm_out("norm", model.norm)
+    scalars: dict[str, int] = {"norm.shift": model.norm.shift, "norm.eps": model.norm.eps}
+    for i, block in enumerate(model.blocks):
+        prefix = f"blocks.{i}."
+        tensors[prefix + "gelu"] = block.gelu
+        for name in _LINEARS:
+            tensors |= _linear_out(prefix + name, getattr(block, name))
+        for name in _NORMS:
+            norm = getattr(block, name)
+            tensors |= _norm_out(prefix + name, norm)
+            scalars |= {f"{prefix}{name}.shift": norm.shift, f"{prefix}{name}.eps": norm.eps}
+        scalars |= {prefix + name: getattr(block, name) for name in _SCALARS}
+    content = {
+        "generator": "vitforge",
+        "format": _FORMAT,
+        "name": model.name,
+        "shape": {**asdict(model.shape), "image_size": list(model.shape.image_size)},
+        "labels": list(model.labels),
+        "scales": dict(model.scales),
+        "scalars": scalars,
+    }
+    packed = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
+    files = {MARKER: _json(content), TENSORS: save_tensors(packed)}
+    return files if report is None else files | {REPORT: _json(report.to_json())}
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _linear_out(name: str, layer: QuantLinear) -> dict[str, NDArray]:
+    return {f"{name}.{field.name}": getattr(layer, field.name) for field in fields(layer)}
+
+
+def _norm_out(name: str, norm: QuantNorm) -> dict[str, NDArray]:
+    return {f"{name}.gamma": norm.gamma, f"{name}.beta": norm.beta}
+
+
+def load_quantized(directory: Path) -> QuantModel:
+    """The model of a directory that ``vitforge quantize`` wrote.
+
+    Raises ModelError if a file is missing, cut off, not ours, or holds a value that the hardware cannot take.
+    """
+    try:
+        content = json.loads((directory / MARKER).read_bytes())
+        tensors = load_tensors((directory / TENSORS).read_bytes())
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read ({error.strerror}); give a directory of vitforge quantize") from None
+    except (ValueError, SafetensorError) as error:
+        raise ModelError(f"{directory} is damaged ({error}); quantise the model again") from None
+    try:
+        if content["generator"] != "vitforge" or content["format"] != _FORMAT:
+            raise ValueError(f"it is not of format {_FORMAT}")
+        return _Reader(tensors, content).model()
+    except KeyError as error:
+        raise ModelError(f"{directory} is damaged: {error.args[0]!r} is missing; quantise the model again") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{directory} is damaged: {error}; quantise the model again") from None
+
+
+class _Reader:
+    """Checked pieces of a stored model; ValueError says what is wrong."""
+
+    def __init__(self, tensors: Mapping[str, NDArray], content: Mapping[str, Any]) -> None:
+        self.tensors, self.content = tensors, content
+        self.shape = ViTShape(**{**content["shape"], "image_size": tuple(content["shape"]["image_size"])})
+
+    def model(self) -> QuantModel:
+        s = self.shape
+        return QuantModel(
+            name=str(self.content["name"]),
+            shape=s,
+            labels=tuple(str(label) for label in self.content["labels"]),
+            patch=self.linear("patch", s.embed_dim, s.patch_len),
+            x0=self.tensor("x0", (s.seq_len, s.embed_dim), np.int16),
+            blocks=tuple(self.block(f"blocks.{i}.") for i in range(s.depth)),
+            norm=self.norm("norm"),
+            head=self.linear("head", max(s.num_classes, 1), s.embed_dim),
+            scales={str(name): float(value) for name, value in self.content["scales"].items()},
+        )
+
+    def tensor(self, name: str, shape: tuple[int, ...], dtype: type) -> NDArray:
+        value = self.tensors[name]
+        if value.shape != shape or value.dtype != dtype:
+            raise ValueError(f"{name} is {value.shape} {value.dtype}, expected {shape} {np.dtype(dtype)}")
+        return value
+
+    def scalar(self, name: str, low: int, high: int) -> int:
+        value = self.content["scalars"][name]
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}, expected an integer from {low} to {high}")
+        return value
+
+    def linear(self, name: str, columns: int, rows: int) -> QuantLinear:
+        parts = {field.name: (columns, rows) if field.name == "weight" else (columns,) for field in fields(QuantLinear)}
+        layer = QuantLinear(**{key: self.tensor(f"{name}.{key}", shape, _DTYPES[key]) for key, shape in parts.items()})
+        limits = {"weight": (-127, 127), "mult": _MULT_RANGE, "shift": _SHIFT_RANGE}
+        for key, (low, high) in limits.items():
+            value = getattr(layer, key)
+            if value.min() < low or value.max() > high:
+                raise ValueError(f"{name}.{key} has a value outside {low} to {high}")
+        return layer
+
+    def norm(self, name: str) -> QuantNorm:
+        dim = (self.shape.embed_dim,)
+        return QuantNorm(
+            gamma=self.tensor(f"{name}.gamma", dim, np.int16),
+            beta=self.tensor(f"{name}.beta", dim, np.int32),
+            shift=self.scalar(f"{name}.shift", 1, 30),
+            eps=self.scalar(f"{name}.eps", 0, (1 << 48) - 1),
+        )
+
+    def block(self, prefix: str) -> QuantBlock:
+        d, hidden = self.shape.embed_dim, self.shape.hidden_dim
+        sizes = {"qkv": (3 * d, d), "proj": (d, d), "fc1": (hidden, d), "fc2": (d, hidden)}
+        limits = {"score_mult": _MULT_RANGE, "context_mult": _MULT_RANGE}
+        return QuantBlock(
+            gelu=self.tensor(prefix + "gelu", (256,), np.int8),
+            **{name: self.linear(prefix + name, *sizes[name]) for name in _LINEARS},
+            **{name: self.norm(prefix + name) for name in _NORMS},
+            **{name: self.scalar(prefix + name, *limits.get(name, _SHIFT_RANGE)) for name in _SCALARS},
+        )
