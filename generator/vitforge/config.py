@@ -36,12 +36,12 @@ class QuantizeConfig(_Table):
     """Calibration of a float model."""
 
     method: Literal["percentile", "max"] = "percentile"
-    percentile: Annotated[float, Field(ge=90, le=100)] | None = None  # None = the quantiser's default
+    percentile: Annotated[float, Field(gt=50, le=100)] | None = None  # None = the quantiser's default
     images: Annotated[int, Field(ge=1, le=100_000)] | None = None  # use the first so many; None = all
 
 
 class CsimConfig(_Table):
-    """Defaults of ``vitforge csim``."""
+    """What ``vitforge csim --config`` does unless its options say otherwise."""
 
     images: Annotated[int, Field(ge=1, le=100_000)] = 64
     headers: Annotated[list[HeaderSetName], Field(min_length=1)] = ["vitforge", "amd"]
@@ -89,11 +89,13 @@ CONFIG_KEYS = {
 _PATH_KEYS = ("board_file", "model", "calibration")
 
 
-def load_config(path: Path) -> ProjectConfig:
-    """Read a config file; raises `ConfigError` naming key, value and rule.
+def load_config(path: Path | None) -> ProjectConfig:
+    """Read a config file (None: all defaults); raises `ConfigError` naming key, value and rule.
 
     A path in it that exists relative to the file's directory is taken from there.
     """
+    if path is None:
+        return ProjectConfig()
     values = read_toml(path)
     for key in _PATH_KEYS:
         if isinstance(values.get(key), str) and (path.parent / values[key]).exists():
@@ -119,12 +121,12 @@ board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.t
 # td = 2                     # tokens drained a cycle
 # lt = 1                     # tokens a cycle in layer norm
 
-[quantize]
+[quantize]                   # of a .safetensors file, here and for vitforge quantize --config
 # method = "percentile"      # or "max"
-# percentile = 99.99         # of |value|, between 90 and 100
+# percentile = 99.99         # of |value|, above 50
 # images = 256               # use the first so many calibration images
 
-[csim]
+[csim]                       # for vitforge csim --config
 # images = 64                # images for the whole-model comparison
 # headers = ["vitforge", "amd"]
 """

@@ -87,7 +87,7 @@ def test_a_wrong_option_is_a_sentence() -> None:
         ("folding = 3", "folding = 3 should be a table"),
         ("clock_mhz = nan", "clock_mhz = nan should be a finite number"),
         ("clock_mhz = '300'", "clock_mhz = '300' should be a valid number"),
-        ("[quantize]\npercentile = 12", "quantize.percentile = 12 should be greater than or equal to 90"),
+        ("[quantize]\npercentile = 12", "quantize.percentile = 12 should be greater than 50"),
         ("[csim]\nimages = 0", "csim.images = 0 should be greater than or equal to 1"),
         ("[csim]\nheaders = ['foo']", "csim.headers.0 = 'foo' should be 'vitforge' or 'amd'"),
         ("name = '../x'", "name = '../x': a name is a lower-case letter"),

@@ -21,14 +21,12 @@ def boards(name: str | None, as_json: bool) -> None:
 
     chosen = [load_board(known) for known in ([name] if name else list_boards())]
     if as_json:
-        facts = [board_facts(board) for board in chosen]
-        print_json(facts[0] if name else {"boards": facts})
+        print_json(board_facts(chosen[0]) if name else {"boards": [board_facts(board) for board in chosen]})
     elif name:
         facts = board_facts(chosen[0])
-        limits = facts.pop("limits")
-        shares = facts.pop("caps")
+        title, limits, shares = (facts.pop(key) for key in ("title", "limits", "caps"))
         used = {f"{key} a design may use": f"{limits[key]:,} ({shares[key]:.0%})" for key in limits}
-        print_facts(facts.pop("title"), {**facts, **used})
+        print_facts(title, {**facts, **used})
     else:
         columns = ("name", "board", "part", "LUT", "BRAM36", "URAM", "DSP", "DDR GB/s", "clock MHz")
         rows = [(b.name, b.title, b.part, b.lut, b.bram36, b.uram, b.dsp, b.ddr_gbps, b.clock_mhz) for b in chosen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ ProgressCallback = Callable[[str, int, int], None]  # (what, done, total)
 
 PATH = click.Path(path_type=Path)
 
+config_option = click.option(
+    "--config", type=PATH, metavar="TOML", help="Config file of `vitforge init`; options here win over it."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 
@@ -32,8 +36,16 @@ def output_option(default: str | None, text: str) -> Callable[[Command], Command
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON object on stdout."""
-    click.echo(json.dumps(content, indent=2))
+    """One JSON object on stdout; a number that is not finite becomes null."""
+    click.echo(json.dumps(_finite(content), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -92,6 +104,7 @@ class _Bars:
         self._bars = bars
         self._what: str | None = None
         self._task: TaskID | None = None
+        self._total = 0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if what != self._what or self._task is None:

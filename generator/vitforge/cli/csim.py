@@ -8,29 +8,33 @@ from pathlib import Path
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, print_json, print_table, progress_bars
+from vitforge.cli.common import PATH, config_option, debug_option, json_option, print_json, print_table, progress_bars
 
 
 @click.command(epilog="Example: vitforge csim vitforge-zcu104 --images 64 --headers amd")
 @click.argument("directory", type=PATH)
-@click.option("--images", type=int, default=64, show_default=True, help="Images for the whole-model comparison.")
+@click.option("--images", type=int, help="Images for the whole-model comparison.  [default: 64]")
 @click.option(
     "--headers",
     type=click.Choice(["vitforge", "amd"]),
     multiple=True,
-    default=("vitforge", "amd"),
     help="Which ap_int.h and hls_stream.h to compile with; can be given twice.  [default: both]",
 )
+@config_option
 @json_option
 @debug_option
-def csim(directory: Path, images: int, headers: tuple[str, ...], as_json: bool) -> None:
+def csim(directory: Path, images: int | None, headers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Compile the project in DIRECTORY with g++ and compare every kernel and the whole model with the golden
     model, bit for bit.
 
     Exit code 1 if anything differs.
     """
+    from vitforge.config import load_config
     from vitforge.csim.run import csim as run
 
+    settings = load_config(config).csim
+    images = settings.images if images is None else images
+    headers = headers or tuple(settings.headers)
     with progress_bars(as_json) as progress:
         result = run(directory, images=images, headers=headers, progress=progress)
     if as_json:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, output_option, print_facts, print_json, progress_bars
+from vitforge.cli.common import (
+    PATH,
+    config_option,
+    debug_option,
+    json_option,
+    output_option,
+    print_facts,
+    print_json,
+    progress_bars,
+)
 
 if TYPE_CHECKING:
     from vitforge.config import ProjectConfig
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: vitforge generate --board zcu104 -o my-project")
 @click.option("--board", metavar="NAME", help="Board to build for; `vitforge boards` lists them.")
 @click.option("--board-file", type=PATH, metavar="TOML", help="A board of your own instead.")
-@click.option("--config", type=PATH, metavar="TOML", help="Config file of `vitforge init`; options here win over it.")
+@config_option
 @click.option(
     "--model", metavar="PATH", help="Quantised directory or .safetensors file.  [default: the model that ships]"
 )
@@ -40,13 +49,13 @@ def generate(
 ) -> None:
     """Choose a folding for model and board, and write the complete HLS project."""
     from vitforge.boards import load_board, load_board_file
-    from vitforge.config import ProjectConfig, load_config
+    from vitforge.config import load_config
     from vitforge.errors import ConfigError
     from vitforge.output import check_output
 
     if board and board_file:
         raise ConfigError("--board and --board-file both name a board; give one of them")
-    settings = (load_config(config) if config else ProjectConfig()).with_options(
+    settings = load_config(config).with_options(
         board=board,
         board_file=str(board_file) if board_file else None,
         model=model,
@@ -98,9 +107,15 @@ def print_result(result: GenerateResult) -> None:
 def _model(settings: ProjectConfig) -> QuantModel | None:
     """The integer model that the settings name; None for the one that ships."""
     from vitforge.model.images import load_images
+    from vitforge.model.safetensors_io import load_model
     from vitforge.model.source import resolve_model
+    from vitforge.quantize.quantizer import quantize_model
 
     if settings.model is None:
         return None
-    images = load_images(Path(settings.calibration)) if settings.calibration else None
-    return resolve_model(settings.model, images)
+    if settings.calibration is None or not Path(settings.model).is_file():
+        return resolve_model(settings.model)
+    model = load_model(Path(settings.model))
+    images = load_images(Path(settings.calibration), model.shape)[: settings.quantize.images]
+    chosen = settings.quantize.model_dump(include={"method", "percentile"}, exclude_none=True)
+    return quantize_model(model, images, **chosen)[0]

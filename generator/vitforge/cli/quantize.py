@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, output_option, print_json, print_table, progress_bars
+from vitforge.cli.common import (
+    PATH,
+    config_option,
+    debug_option,
+    json_option,
+    output_option,
+    print_json,
+    print_table,
+    progress_bars,
+)
 
 
 @click.command(epilog="Example: vitforge quantize vit.safetensors --calibration images.npy -o vit-int8")
@@ -15,30 +24,42 @@ from vitforge.cli.common import PATH, debug_option, json_option, output_option, 
 @click.option(
     "--calibration", type=PATH, required=True, metavar="IMAGES", help="Images (n, height, width, channels) uint8."
 )
-@click.option("--method", type=click.Choice(["percentile", "max"]), default="percentile", show_default=True)
-@click.option("--percentile", type=float, help="Of |value|, 90 to 100, for the method of that name.")
+@click.option(
+    "--method", type=click.Choice(["percentile", "max"]), help="Of each tensor's range.  [default: percentile]"
+)
+@click.option("--percentile", type=float, help="Of |value|, above 50 and at most 100.  [default: 99.99]")
 @click.option("--images", type=int, help="Use the first so many calibration images.  [default: all]")
 @output_option("MODEL-int8", "Directory to write.")
+@config_option
 @json_option
 @debug_option
 def quantize(
     model: Path,
     calibration: Path,
-    method: str,
+    method: str | None,
     percentile: float | None,
     images: int | None,
+    config: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Quantise the float MODEL (safetensors, timm or Hugging Face naming) to INT8, and show range, scale and
     signal-to-noise ratio of each tensor.
     """
+    from vitforge.config import load_config
     from vitforge.quantize.command import quantize_files
 
+    settings = load_config(config).quantize
     output = output or Path(f"{model.stem}-int8")
     with progress_bars(as_json) as progress:
         result = quantize_files(
-            model, calibration, output, method=method, percentile=percentile, images=images, progress=progress
+            model,
+            calibration,
+            output,
+            method=method or settings.method,
+            percentile=settings.percentile if percentile is None else percentile,
+            images=settings.images if images is None else images,
+            progress=progress,
         )
     if as_json:
         print_json(result.to_json())
