@@ -235,7 +235,11 @@ class VitAccelerator:
     def _allocate(self, shape: Any, dtype: Any) -> Any:
         from pynq import allocate
 
-        buffer = allocate(shape, dtype, target=self._overlay.device)
+        try:
+            buffer = allocate(shape, dtype, target=self._overlay.device)
+        except (RuntimeError, MemoryError) as error:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            raise HostError(f"no device memory for {size} bytes ({error}); free buffers or lower batch") from error
         self._buffers.append(buffer)
         return buffer
 

@@ -43,8 +43,8 @@ def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
         raise OverlayError(f"{path} is a stub for simulation; build the bitstream with the project's vitis/Makefile")
     try:
         return Overlay(str(path), device=device)
-    except OSError as error:
-        raise OverlayError(f"the overlay {path} cannot be loaded: {error}") from None
+    except (OSError, RuntimeError, SyntaxError) as error:  # missing, no permission, or a .hwh that is not XML
+        raise OverlayError(f"the overlay {path} cannot be loaded: {error}") from error
 
 
 class AcceleratorIp:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pynq.ps
@@ -20,6 +21,7 @@ from vitforge.design.identity import design_hash
 from vitforge.golden.random_model import random_quant_model
 from vitforge.model.vit import ViTShape
 from vitforge.quantize.blob import build_blob
+from vitforge_host import VitAccelerator
 from vitforge_host.sim.device import SimDevice
 
 SOURCE = Path(__file__).with_name("fake_accelerator.cpp")
@@ -159,3 +161,13 @@ def images(design: Design) -> np.ndarray:
     """Seven random images."""
     height, width = design.shape.image_size
     return np.random.default_rng(7).integers(0, 256, (7, height, width, design.shape.channels), dtype=np.uint8)
+
+
+@pytest.fixture
+def opened(make_overlay: Callable[..., str], blob_path: Path, thread_device: Any) -> Callable[..., VitAccelerator]:
+    """Open the driver over some variant of the fake accelerator."""
+
+    def open_it(defines: dict[str, object] | None = None, **options: Any) -> VitAccelerator:
+        return VitAccelerator(make_overlay(**(defines or {})), blob_path, **({"device": thread_device} | options))
+
+    return open_it

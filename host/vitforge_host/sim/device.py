@@ -50,7 +50,7 @@ class SimDevice(Device):
         Offer pynq's REGISTER_RW access instead of MEMORY_MAPPED.
     ddr_bytes : int
         Bytes of simulated memory for buffers.
-    idle_polls, busy_s : int, float
+    idle_polls, run_limit_s : int, float
         Watchdog limits, see `Surroundings`.
 
     Attributes
@@ -77,7 +77,7 @@ class SimDevice(Device):
         register_rw: bool = False,
         ddr_bytes: int = 1 << 30,
         idle_polls: int = 200_000,
-        busy_s: float = 3600.0,
+        run_limit_s: float = 3600.0,
     ) -> None:
         super().__init__(name)
         if run_mode not in RUN_MODES:
@@ -90,7 +90,7 @@ class SimDevice(Device):
         self.busy_s = 0.0
         self.cycles = 0
         self.timestamp = ""
-        self._limits = (idle_polls, busy_s)
+        self._limits = (idle_polls, run_limit_s)
         self._ddr_bytes = ddr_bytes
         self._ps_family = ""
         self._ps: ProcessingSystem | None = None
@@ -147,8 +147,8 @@ class SimDevice(Device):
     def _model(self, spec: IpSpec | None) -> RegisterModel:
         if spec is None:
             return RegisterFile()
-        idle_polls, busy_s = self._limits
-        around = Surroundings(self.default_memory.arena.resolve, self._account, self.run_mode, idle_polls, busy_s)
+        idle_polls, run_limit_s = self._limits
+        around = Surroundings(self.default_memory.arena.resolve, self._account, self.run_mode, idle_polls, run_limit_s)
         return HlsIP(spec, KernelFunction(spec), around)
 
     def _account(self, cycles: int) -> None:

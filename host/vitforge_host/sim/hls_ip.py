@@ -27,7 +27,7 @@ class Surroundings:
     busy: Callable[[int], None]
     run_mode: str  # "thread" or "sync"
     idle_polls: int  # CTRL reads of an idle block, without a write between them, that the watchdog allows
-    busy_s: float  # seconds that one run may take while it is polled [s of the machine that simulates]
+    run_limit_s: float  # seconds that one run may take while it is polled [s of the machine that simulates]
 
 
 class HlsIP:
@@ -135,7 +135,7 @@ class HlsIP:
         self._polls += 1
         if running:
             elapsed = time.monotonic() - self._started_at
-            if elapsed > self._around.busy_s:
+            if elapsed > self._around.run_limit_s:
                 raise WatchdogError(
                     f"{self._spec.name} has been running for {elapsed:.1f} s (run {self.runs}, {self._polls} CTRL "
                     "reads) without an end; it waits for data that never comes, or the job lists have no end"
