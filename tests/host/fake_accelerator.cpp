@@ -11,6 +11,9 @@
 #ifndef EXTRA_RESULTS
 #define EXTRA_RESULTS 0
 #endif
+#ifndef STACK_BYTES
+#define STACK_BYTES 16
+#endif
 #ifndef FAULT
 #define FAULT 0
 #endif
@@ -49,6 +52,8 @@ extern "C" long long vitforge_sim(const void* list_ln1, const void* list_nsa, co
     if (n_steps == 0) {
         return runs == 1 ? 0 : fail("static data survived a reload");
     }
+    volatile char memory[STACK_BYTES];  // a kernel's on-chip memories
+    memory[0] = memory[STACK_BYTES / 2] = memory[STACK_BYTES - 1] = 1;
     usleep(SLEEP_US);
     if (FAULT) {
         return fail("read from an empty stream");

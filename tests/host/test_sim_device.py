@@ -208,6 +208,12 @@ def test_the_host_goes_on_while_the_accelerator_runs(
     assert thread_device.cycles == 1000 * len(images)
 
 
+def test_a_kernel_may_hold_large_memories_on_its_stack(board: Callable[..., Any], thread_device: SimDevice) -> None:
+    setup = board(thread_device, STACK_BYTES=64 << 20)
+    run(setup.ip)
+    assert thread_device.cycles > 0
+
+
 def test_polling_a_block_that_does_not_end_ends(board: Callable[..., Any]) -> None:
     setup = board(SimDevice(ddr_bytes=1 << 24, run_limit_s=0.1), SLEEP_US=700_000)
     with pytest.raises(WatchdogError, match="running for 0.1 s"):

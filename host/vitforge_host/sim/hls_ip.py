@@ -13,6 +13,7 @@ from vitforge_host.sim.library import KernelFunction
 from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
+STACK_BYTES = 256 << 20  # reserved, not committed
 START, DONE, IDLE, READY, AUTO_RESTART = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 
 
@@ -97,7 +98,7 @@ class HlsIP:
         if self._around.run_mode == "sync":
             self._run()
         else:
-            threading.Thread(target=self._run, name=f"sim-{self._spec.name}", daemon=True).start()
+            _start_thread(self._run, f"sim-{self._spec.name}")
 
     def _run(self) -> None:
         failure: Exception | None = None
@@ -145,6 +146,15 @@ class HlsIP:
                 f"CTRL of {self._spec.name} was read {self._polls} times while the block is idle ({self.runs} runs so "
                 "far); write AP_START, and note that AP_DONE clears on read"
             )
+
+
+def _start_thread(target: Callable[[], None], name: str) -> None:
+    """A daemon thread with room for the on-chip memories of a kernel, which C++ keeps on the stack."""
+    usual = threading.stack_size(STACK_BYTES)
+    try:
+        threading.Thread(target=target, name=name, daemon=True).start()
+    finally:
+        threading.stack_size(usual)
 
 
 def _signed(word: int) -> int:
