@@ -56,6 +56,6 @@ def test_logits_equal_golden_through_the_whole_chain(
         return lists | {"nmp": entries}, steps
 
     monkeypatch.setattr(slots, "chunk_lists", one_chunk_short)
-    with VitAccelerator(bitfile, blob, device=SimDevice(ddr_bytes=1 << 26)) as accelerator:
-        with pytest.raises(SimulationError, match="stopped with a fault: .*empty"):
-            accelerator.logits(images)
+    incomplete = VitAccelerator(bitfile, blob, device=SimDevice(ddr_bytes=1 << 26))
+    with incomplete, pytest.raises(SimulationError, match="stopped with a fault: .*empty"):
+        incomplete.logits(images)
