@@ -12,7 +12,6 @@ from importlib import metadata
 
 from vitforge.errors import ToolError
 
-_APT = "on Debian or Ubuntu: sudo apt install"
 _EXTRAS = "pip install 'vitforge[sim]' (in a checkout: pip install -e '.[sim,test]')"
 _VENDOR = "install Vitis 2024.1 or newer and source its settings64.sh"
 
@@ -45,12 +44,12 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *(_package(*entry) for entry in PACKAGES),
-        _program("g++", "csim", f"{_APT} g++"),
-        _program("make", "make demo, make test; vendor flow", f"{_APT} make", required=False),
+        _compiler(),
+        _program("make", "make demo, make test; vendor flow", "apt install make"),
         _amd_headers(),
-        _program("v++", "synthesis", _VENDOR, required=False),
-        _program("vitis-run", "cosimulation, IP export", _VENDOR, required=False),
-        _program("vivado", "bitstream", _VENDOR, required=False),
+        _program("v++", "synthesis", _VENDOR),
+        _program("vitis-run", "cosimulation, IP export", _VENDOR),
+        _program("vivado", "bitstream", _VENDOR),
     ]
 
 
@@ -73,10 +72,23 @@ def _package(name: str, purpose: str, cure: str) -> Finding:
     return Finding(name=name, found=bool(version), detail=version, purpose=purpose, cure=cure, required=True)
 
 
-def _program(name: str, purpose: str, cure: str, required: bool = True) -> Finding:
+def _compiler() -> Finding:
+    from vitforge.csim.build import HOW_TO_GET, find_compiler
+
+    try:
+        path = find_compiler()
+    except ToolError:
+        return _tool("g++", "", "csim", HOW_TO_GET, required=True)
+    return _tool("g++", f"{_version(path)}, {path}", "csim", HOW_TO_GET, required=True)
+
+
+def _program(name: str, purpose: str, cure: str) -> Finding:
     path = shutil.which(name)
-    detail = f"{_version(path)}, {path}" if path else ""
-    return Finding(name=name, found=path is not None, detail=detail, purpose=purpose, cure=cure, required=required)
+    return _tool(name, f"{_version(path)}, {path}" if path else "", purpose, cure, required=False)
+
+
+def _tool(name: str, detail: str, purpose: str, cure: str, *, required: bool) -> Finding:
+    return Finding(name=name, found=bool(detail), detail=detail, purpose=purpose, cure=cure, required=required)
 
 
 def _version(path: str) -> str:
@@ -92,13 +104,9 @@ def _version(path: str) -> str:
 def _amd_headers() -> Finding:
     from vitforge.csim.headers import find_amd_headers
 
-    try:
-        detail = str(find_amd_headers().include_dirs[0])
-    except ToolError as error:
-        return _headers(found=False, detail="", cure=str(error))
-    return _headers(found=True, detail=detail, cure=_EXTRAS)
-
-
-def _headers(*, found: bool, detail: str, cure: str) -> Finding:
     name, purpose = "AMD ap_int headers", "csim with AMD's own types"
-    return Finding(name=name, found=found, detail=detail, purpose=purpose, cure=cure, required=True)
+    try:
+        headers = find_amd_headers()
+    except ToolError as error:
+        return _tool(name, "", purpose, str(error), required=True)
+    return _tool(name, f"{headers.origin}, {headers.include_dirs[0]}", purpose, _EXTRAS, required=True)
