@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from vitforge.cli import cli, main
+from vitforge.cli import main
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class Vitforge:
 def parse(line: str) -> None:
     """Let click read a command line without running it; fails on an unknown command, option or value."""
     name, *arguments = shlex.split(line)[1:]
-    cli.commands[name].make_context(name, arguments)
+    main.commands[name].make_context(name, arguments)

@@ -15,7 +15,7 @@ import pytest
 import vitforge.boards as boards_module
 import vitforge.doctor as doctor_module
 from project.command import Outcome, Vitforge, parse
-from vitforge.cli import cli
+from vitforge.cli import main
 from vitforge.config import load_config
 
 COMMANDS = ["boards", "csim", "demo", "doctor", "generate", "init", "quantize"]
@@ -31,7 +31,7 @@ def refused(outcome: Outcome, message: str) -> None:
 
 
 def test_all_commands_are_there() -> None:
-    assert sorted(cli.commands) == COMMANDS
+    assert sorted(main.commands) == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,7 +39,7 @@ def test_help_shows_an_example_that_parses(name: str, vitforge: Vitforge) -> Non
     outcome = vitforge(name, "--help")
     assert outcome.code == 0
     assert f"Example: vitforge {name}" in outcome.out
-    example = cli.commands[name].epilog
+    example = main.commands[name].epilog
     assert example is not None
     for line in example.removeprefix("Example: ").split(" && "):
         parse(line)
@@ -47,7 +47,7 @@ def test_help_shows_an_example_that_parses(name: str, vitforge: Vitforge) -> Non
 
 @pytest.mark.parametrize("name", ["csim", "demo", "generate", "quantize"])
 def test_commands_that_measure_take_json(name: str) -> None:
-    assert "--json" in {option for p in cli.commands[name].params for option in p.opts}
+    assert "--json" in {option for p in main.commands[name].params for option in p.opts}
 
 
 def test_no_command_shows_the_list(vitforge: Vitforge) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -23,9 +24,44 @@ INTERNAL_ERROR = 1
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Vitforge(click.Group):
+    """A group that turns every error, of ours or of the user, into one sentence on stderr and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
+        """Run a command line (default: the process's) and exit."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        sys.exit(self._run(arguments, **{**extra, "standalone_mode": False}))
+
+    def _run(self, arguments: list[str], **extra: Any) -> int:
+        try:
+            return super().main(args=arguments, prog_name="vitforge", **extra) or 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("vitforge: interrupted", err=True)
+            return INTERRUPTED
+        except VitforgeError as error:
+            _show_traceback(arguments)
+            click.echo(f"vitforge: {error}", err=True)
+            return error.exit_code
+        except Exception as error:  # the last stop before a user
+            _show_traceback(arguments)
+            what = f"{type(error).__name__}: {error}"
+            click.echo(f"vitforge: internal error: {what} (--debug shows where; please report it)", err=True)
+            return INTERNAL_ERROR
+
+
+def _show_traceback(arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
+
+
+@click.group(
+    "vitforge", cls=Vitforge, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="vitforge")
-def cli() -> None:
+def main() -> None:
     """Turn a trained Vision Transformer into an INT8 FPGA accelerator.
 
     \b
@@ -41,32 +77,4 @@ def cli() -> None:
 
 
 for command in (demo, init, generate, csim, quantize, boards, doctor):
-    cli.add_command(command)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: errors of ours and of the user become one sentence on stderr."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str]) -> int:
-    try:
-        return cli.main(args=list(arguments), prog_name="vitforge", standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("vitforge: interrupted", err=True)
-        return INTERRUPTED
-    except Exception as error:  # the last stop before a user
-        if "--debug" in arguments:
-            traceback.print_exc()
-        if isinstance(error, VitforgeError):
-            click.echo(f"vitforge: {error}", err=True)
-            return error.exit_code
-        click.echo(
-            f"vitforge: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)",
-            err=True,
-        )
-        return INTERNAL_ERROR
+    main.add_command(command)
