@@ -72,24 +72,18 @@ def run_on_simulated_board(directory: Path, images: NDArray[np.uint8], progress:
 
     Strict mode: host and DDR are separate copies, so that a forgotten flush would show as wrong data.
     """
-    from pynq import Device
-    from vitforge_host.driver import VitAccelerator
+    from vitforge_host import VitAccelerator
     from vitforge_host.sim import SimDevice
 
     link_library(directory / "overlay", load_project(directory).library())
-    device = SimDevice(strict=True)
-    previous = Device.active_device if Device.devices else None
-    Device.active_device = device
+    bitfile, blob = directory / "overlay" / f"{OVERLAY_NAME}.bit", directory / BLOB
     results = []
-    try:
-        with VitAccelerator(directory / "overlay" / f"{OVERLAY_NAME}.bit", directory / BLOB, device=device) as board:
-            step = 2 * board.batch
-            for first in range(0, len(images), step):
-                if progress is not None:
-                    progress("classify on the simulated board", first, len(images))
-                results.append(board.logits(images[first : first + step]))
-    finally:
-        Device.active_device = previous
+    with VitAccelerator(bitfile, blob, device=SimDevice()) as accelerator:
+        step = 2 * accelerator.batch
+        for first in range(0, len(images), step):
+            if progress is not None:
+                progress("classify on the simulated board", first, len(images))
+            results.append(accelerator.logits(images[first : first + step]))
     return np.concatenate(results)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import quant_model
+from kernels.support import quant_model
 from vitforge.csim.layout import (
     activation_memory,
     get_activations,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MODELS, images, quant_model
+from kernels.support import MODELS, images, quant_model
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck
 from vitforge.csim.kernels import DATAPATH, check_patch_embedding

@@ -26,7 +26,7 @@ struct NativeInt<W, true> {
     typedef int64 type;
 };
 
-#ifdef __SYNTHESIS__
+#if defined(__SYNTHESIS__) || defined(VITFORGE_DECLARED_WIDTHS)
 template <int W>
 using Int = ap_int<W>;
 #else

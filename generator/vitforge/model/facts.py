@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tensors cannot tell about a model: heads, pixel statistics, labels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitforge.errors import ModelError
+from vitforge.model.vit import ViTModel
+
+METADATA_KEY = "vitforge"
+_HF_EPS, _TIMM_EPS = 1e-12, 1e-6  # defaults of the two libraries
+_HALF = 0.5  # mean and std of a model that does not state them: pixels to [-1, 1]
+_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything but the tensors."""
+
+    name: str
+    num_heads: int
+    image_size: tuple[int, int] | None  # (height, width) [pixels]; None = square
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    labels: tuple[str, ...]
+    norm_eps: float
+
+    @classmethod
+    def of(cls, model: ViTModel) -> Facts:
+        """Those of ``model``."""
+        return cls(
+            name=model.name,
+            num_heads=model.shape.num_heads,
+            image_size=model.shape.image_size,
+            mean=model.mean,
+            std=model.std,
+            labels=model.labels,
+            norm_eps=model.shape.norm_eps,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """As `read_facts` reads them from metadata."""
+        return {
+            "name": self.name,
+            "num_heads": self.num_heads,
+            "image_size": list(self.image_size or ()),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "labels": list(self.labels),
+            "norm_eps": self.norm_eps,
+        }
+
+
+def read_facts(
+    file: Path, metadata: Mapping[str, str], *, num_heads: int | None, channels: int, classes: int
+) -> Facts:
+    """From the file's own metadata, else from config.json and preprocessor_config.json beside it, else defaults.
+
+    Raises ModelError where the number of heads is nowhere to be found, or a value is not usable.
+    """
+    try:
+        if METADATA_KEY in metadata:
+            stated = json.loads(metadata[METADATA_KEY])
+        else:
+            stated = _hugging_face(file.parent)
+        heads = num_heads or stated.get("num_heads")
+        if heads is None:
+            raise ModelError(
+                f"{file}: the number of attention heads is not in the file; put config.json beside it, or give num_heads"
+            )
+        return Facts(
+            name=str(stated.get("name", file.stem))[:_NAME_LENGTH],
+            num_heads=int(heads),
+            image_size=_pair(stated.get("image_size")),
+            mean=_per_channel(stated.get("mean"), channels, "mean"),
+            std=_per_channel(stated.get("std"), channels, "std"),
+            labels=_labels(stated.get("labels"), classes),
+            norm_eps=float(stated.get("norm_eps", _TIMM_EPS)),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{file}: its description of the model is not usable ({error})") from None
+
+
+def _hugging_face(directory: Path) -> dict[str, Any]:
+    config = _json(directory / "config.json")
+    pixels = _json(directory / "preprocessor_config.json")
+    names = config.get("id2label") or {}
+    stated = {
+        "num_heads": config.get("num_attention_heads"),
+        "image_size": config.get("image_size"),
+        "norm_eps": config.get("layer_norm_eps", _HF_EPS if config else _TIMM_EPS),
+        "mean": pixels.get("image_mean"),
+        "std": pixels.get("image_std"),
+        "labels": [names[key] for key in sorted(names, key=int)],
+    }
+    return {key: value for key, value in stated.items() if value is not None}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    if not value:
+        return None
+    height, width = (value, value) if isinstance(value, int) else value
+    return int(height), int(width)
+
+
+def _per_channel(value: Any, channels: int, what: str) -> tuple[float, ...]:
+    numbers = tuple(float(v) for v in value) if value else (_HALF,) * channels
+    positive = what != "std" or all(v > 0 for v in numbers)
+    if len(numbers) != channels or not all(map(math.isfinite, numbers)) or not positive:
+        raise ValueError(f"{what} is {list(numbers)} for {channels} channels")
+    return numbers
+
+
+def _labels(value: Any, classes: int) -> tuple[str, ...]:
+    labels = tuple(str(label) for label in value) if value else tuple(str(i) for i in range(classes))
+    if len(labels) != classes:
+        raise ValueError(f"{len(labels)} labels for {classes} classes")
+    return labels

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The float reference: a pre-norm Vision Transformer in numpy, every tensor that quantisation touches observable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitforge.golden.patch import check_images
+from vitforge.model.vit import FloatArray, ViTModel
+
+Observe = Callable[[str, NDArray], None]
+_PIXEL_LEVELS = 255.0
+_CDF_REACH, _CDF_STEPS = 8.0, 1 << 16  # interpolation over this is within 1e-8 of the normal distribution
+
+
+def _ignore(name: str, value: NDArray) -> None:
+    """Observer of a run that nobody watches."""
+
+
+def patches(images: NDArray[np.uint8], model: ViTModel) -> FloatArray:
+    """Normalised patches (n, num_patches, C*P*P) float32 of images (n, H, W, C) uint8, values in (channel, row, column) order."""
+    shape = model.shape
+    size, (height, width) = shape.patch_size, shape.image_size
+    mean, std = np.asarray(model.mean, np.float32), np.asarray(model.std, np.float32)
+    pixels = (images.astype(np.float32) / _PIXEL_LEVELS - mean) / std
+    high, wide = height // size, width // size
+    grid = pixels[:, : high * size, : wide * size].reshape(len(images), high, size, wide, size, shape.channels)
+    return grid.transpose(0, 1, 3, 5, 2, 4).reshape(len(images), shape.num_patches, shape.patch_len)
+
+
+def layer_norm(x: FloatArray, weight: FloatArray, bias: FloatArray, eps: float) -> FloatArray:
+    """Over the last axis, with the biased variance."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(variance + np.float32(eps)) * weight + bias
+
+
+@cache
+def _normal_cdf() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Grid and values of the standard normal distribution function: numpy has no erf."""
+    grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 1)
+    return grid, np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
+
+
+def gelu(x: FloatArray) -> FloatArray:
+    """x * Phi(x), the erf form."""
+    return (x * np.interp(x, *_normal_cdf())).astype(np.float32)
+
+
+def softmax(scores: FloatArray) -> FloatArray:
+    """Over the last axis."""
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def _attention(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> FloatArray:
+    t, shape, name = model.tensors, model.shape, f"blocks.{i}."
+    n, tokens, dim = x.shape
+    normed = layer_norm(x, t[name + "norm1.weight"], t[name + "norm1.bias"], shape.norm_eps)
+    observe(name + "norm1", normed)
+    qkv = normed @ t[name + "qkv.weight"].T + t[name + "qkv.bias"]
+    heads = []
+    for part, value in zip("qkv", np.split(qkv, 3, axis=-1), strict=True):
+        observe(name + part, value)
+        heads.append(value.reshape(n, tokens, shape.num_heads, shape.head_dim).transpose(0, 2, 1, 3))
+    q, k, v = heads
+    scores = q @ k.transpose(0, 1, 3, 2) / np.float32(math.sqrt(shape.head_dim))
+    observe(name + "score", scores)
+    context = (softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(n, tokens, dim)
+    observe(name + "context", context)
+    branch = context @ t[name + "proj.weight"].T + t[name + "proj.bias"]
+    observe(name + "proj", branch)
+    return branch
+
+
+def _mlp(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> FloatArray:
+    t, name = model.tensors, f"blocks.{i}."
+    normed = layer_norm(x, t[name + "norm2.weight"], t[name + "norm2.bias"], model.shape.norm_eps)
+    observe(name + "norm2", normed)
+    hidden = normed @ t[name + "fc1.weight"].T + t[name + "fc1.bias"]
+    observe(name + "fc1", hidden)
+    hidden = gelu(hidden)
+    observe(name + "gelu", hidden)
+    branch = hidden @ t[name + "fc2.weight"].T + t[name + "fc2.bias"]
+    observe(name + "fc2", branch)
+    return branch
+
+
+def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe) -> FloatArray:
+    t, shape = model.tensors, model.shape
+    n = len(images)
+    # Token 0 stands for a zero patch, as in the integer model, whose class token has one.
+    branch = np.empty((n, shape.seq_len, shape.embed_dim), np.float32)
+    branch[:, 0] = t["patch.bias"]
+    branch[:, 1:] = patches(images, model) @ t["patch.weight"].T + t["patch.bias"]
+    observe("patch", branch)
+    x = branch + t["pos"]
+    x[:, 0] = t["cls"] + t["pos"][0]
+    for i in range(shape.depth):
+        observe(f"x.{i}.attn", x)
+        x = x + _attention(model, i, x, observe)
+        observe(f"x.{i}.mlp", x)
+        x = x + _mlp(model, i, x, observe)
+    observe("x.final", x)
+    class_token = layer_norm(x[:, 0], t["norm.weight"], t["norm.bias"], shape.norm_eps)
+    observe("norm", class_token)
+    logits = class_token @ t["head.weight"].T + t["head.bias"]
+    observe("logits", logits)
+    return logits
+
+
+def forward(
+    model: ViTModel, images: NDArray[np.uint8], observe: Observe | None = None, batch: int = 64
+) -> FloatArray:
+    """Logits (n, classes) float32 of images (n, H, W, C) uint8.
+
+    observe : called once a batch of images as ``observe(name, array)`` with every intermediate, named as in
+        `vitforge.golden.vit.forward`, and "x.final", the residual before the last norm
+
+    Raises ModelError for images of another shape or type.
+    """
+    check_images(images, model.shape)
+    logits = np.zeros((len(images), len(model.tensors["head.bias"])), np.float32)
+    for first in range(0, len(images), batch):
+        logits[first : first + batch] = _forward_batch(model, images[first : first + batch], observe or _ignore)
+    return logits

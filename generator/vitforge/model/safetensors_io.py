@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Float models from and to safetensors, with every wrong tensor named."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from vitforge.errors import ModelError
+from vitforge.model.facts import Facts, read_facts
+from vitforge.model.naming import TIMM, Naming, count_blocks, detect, expected_shapes, strip_prefix
+from vitforge.model.vit import FloatArray, ViTModel, ViTShape
+
+FILE_NAME = "model.safetensors"
+_NAMED = 8  # tensors of one kind that a message spells out
+
+
+def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
+    """The ViT of a safetensors file, or of a directory that has ``model.safetensors``; timm or Hugging Face naming.
+
+    num_heads : needed where neither the file's metadata nor a config.json beside it says it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cut off, not safetensors, not a ViT, or if tensors are missing, extra, misshapen or hold
+        NaN or infinity: all of them are named.
+    """
+    file = Path(path)
+    file = file / FILE_NAME if file.is_dir() else file
+    raw, metadata = _read(file)
+    naming = detect(list(raw))
+    tensors = {strip_prefix(naming, name): value for name, value in raw.items()}
+    for name in naming.ignored:
+        tensors.pop(name, None)
+    sizes = _architecture(file, naming, tensors)
+    _check(file, naming, tensors, sizes)
+    facts = read_facts(file, metadata, num_heads=num_heads, channels=sizes["channels"], classes=sizes["classes"])
+    return ViTModel(
+        name=facts.name,
+        shape=_shape(file, sizes, facts),
+        mean=facts.mean,
+        std=facts.std,
+        labels=facts.labels,
+        tensors=_canonical(naming, tensors, sizes["depth"]),
+    )
+
+
+def save_model(model: ViTModel, path: Path) -> None:
+    """Writes ``model`` in timm naming, so that `load_model` gives the same tensors back."""
+    source: dict[str, NDArray] = {}
+    shapes = expected_shapes(TIMM, **_sizes_of(model.shape))
+    for name, (target,) in TIMM.fixed.items():
+        source[target] = model.tensors[name].reshape(shapes[target])
+    for i in range(model.shape.depth):
+        for name, (target,) in TIMM.block.items():
+            source[TIMM.block_prefix.format(i) + target] = model.tensors[f"blocks.{i}.{name}"]
+    facts = Facts.of(model).to_json()
+    metadata = {"vitforge": json.dumps(facts, sort_keys=True)}
+    save_file({name: np.ascontiguousarray(value) for name, value in source.items()}, path, metadata=metadata)
+
+
+def _sizes_of(shape: ViTShape) -> dict[str, int]:
+    return {
+        "dim": shape.embed_dim,
+        "channels": shape.channels,
+        "patch": shape.patch_size,
+        "tokens": shape.seq_len,
+        "depth": shape.depth,
+        "hidden": shape.hidden_dim,
+        "classes": shape.num_classes,
+    }
+
+
+def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read ({error.strerror}); give a safetensors file") from None
+    try:
+        entries = safetensors.deserialize(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise ModelError(f"{file} is not a whole safetensors file ({error}); export or copy it again") from None
+    return {name: _to_float(file, name, entry) for name, entry in entries}, metadata
+
+
+def _to_float(file: Path, name: str, entry: Mapping[str, Any]) -> FloatArray:
+    data, shape = bytes(entry["data"]), tuple(entry["shape"])
+    kind = entry["dtype"]
+    if kind == "BF16":  # the upper half of a float32
+        wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
+        return wide.view(np.float32).reshape(shape)
+    types = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
+    if kind not in types:
+        raise ModelError(f"{file}: tensor {name!r} is of type {kind}; weights must be F32, F16, BF16 or F64")
+    with np.errstate(over="ignore"):
+        return np.frombuffer(data, types[kind]).astype(np.float32).reshape(shape)
+
+
+def _architecture(file: Path, naming: Naming, tensors: Mapping[str, FloatArray]) -> dict[str, int]:
+    """Sizes, each from the tensor that shows it; a tensor needed for that may be missing or of the wrong rank."""
+
+    def shape(name: str, rank: int) -> tuple[int, ...]:
+        value = tensors.get(name)
+        if value is None:
+            raise ModelError(f"{file}: tensor {name!r} is missing ({naming.title} naming)")
+        if value.ndim != rank or 0 in value.shape:
+            raise ModelError(f"{file}: tensor {name!r} has shape {value.shape}, which no Vision Transformer has there")
+        return value.shape
+
+    first = naming.block_prefix.format(0)
+    projection = shape(naming.fixed["patch.weight"][0], 4)
+    return {
+        "dim": projection[0],
+        "channels": projection[1],
+        "patch": projection[2],
+        "tokens": shape(naming.fixed["pos"][0], 3)[1],
+        "depth": count_blocks(naming, list(tensors)),
+        "hidden": shape(first + naming.block["fc1.weight"][0], 2)[0],
+        "classes": shape(naming.fixed["head.weight"][0], 2)[0],
+    }
+
+
+def _check(file: Path, naming: Naming, tensors: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> None:
+    expected = expected_shapes(naming, **sizes)
+    optional = {
+        naming.block_prefix.format(i) + name: (sizes["dim"],)
+        for i in range(sizes["depth"])
+        for name in naming.optional.values()
+    }
+    known = {**expected, **optional}
+    problems = {
+        "missing": [repr(name) for name in expected if name not in tensors],
+        "extra": [repr(name) for name in tensors if name not in known],
+        "misshapen": [
+            f"{name!r} is {tensors[name].shape}, expected {shape}"
+            for name, shape in known.items()
+            if name in tensors and tensors[name].shape != shape
+        ],
+        "not finite": [repr(name) for name, value in tensors.items() if not np.isfinite(value).all()],
+    }
+    found = [f"{kind}: {_list(names)}" for kind, names in problems.items() if names]
+    if found:
+        raise ModelError(f"{file} is not a complete Vision Transformer in {naming.title} naming; {'; '.join(found)}")
+
+
+def _list(names: list[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _shape(file: Path, sizes: Mapping[str, int], facts: Facts) -> ViTShape:
+    count, patch = sizes["tokens"] - 1, sizes["patch"]
+    image = facts.image_size or (math.isqrt(max(count, 0)) * patch,) * 2
+    if min(image) < patch or (image[0] // patch) * (image[1] // patch) != count or image[0] % patch or image[1] % patch:
+        raise ModelError(
+            f"{file}: {count} positions do not tile an image of {image[0]} x {image[1]} pixels with patches of {patch}; "
+            "give image_size in the metadata"
+        )
+    if facts.num_heads < 1 or sizes["dim"] % facts.num_heads:
+        raise ModelError(f"{file}: {facts.num_heads} heads do not divide the width of {sizes['dim']}")
+    return ViTShape(
+        image_size=(image[0], image[1]),
+        channels=sizes["channels"],
+        patch_size=patch,
+        embed_dim=sizes["dim"],
+        depth=sizes["depth"],
+        num_heads=facts.num_heads,
+        hidden_dim=sizes["hidden"],
+        num_classes=sizes["classes"],
+        norm_eps=facts.norm_eps,
+    )
+
+
+def _canonical(naming: Naming, tensors: Mapping[str, FloatArray], depth: int) -> dict[str, FloatArray]:
+    result = {name: np.concatenate([tensors[s] for s in sources]) for name, sources in naming.fixed.items()}
+    result["cls"] = result["cls"].reshape(-1)
+    result["pos"] = result["pos"][0]
+    result["patch.weight"] = result["patch.weight"].reshape(len(result["patch.weight"]), -1)
+    for i in range(depth):
+        prefix = naming.block_prefix.format(i)
+        for name, sources in naming.block.items():
+            result[f"blocks.{i}.{name}"] = np.concatenate([tensors[prefix + s] for s in sources])
+        for scale, layer in (("ls1", "proj"), ("ls2", "fc2")):
+            gamma = tensors.get(prefix + naming.optional[scale]) if scale in naming.optional else None
+            if gamma is not None:
+                result[f"blocks.{i}.{layer}.weight"] = result[f"blocks.{i}.{layer}.weight"] * gamma[:, None]
+                result[f"blocks.{i}.{layer}.bias"] = result[f"blocks.{i}.{layer}.bias"] * gamma
+    return result

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vitforge csim` on the model that ships: bit-exact on both header sets, and honest when it is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from vitforge.cli import main
+from vitforge.csim.run import csim
+from vitforge.generate import GenerateResult
+
+
+def test_shipped_model_is_bit_exact_on_64_images(generated: GenerateResult) -> None:
+    done = CliRunner().invoke(main, ["csim", str(generated.directory), "--images", "64", "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["mismatches"] == 0
+    assert facts["headers"] == ["vitforge", "amd"]
+    assert facts["images"] == 64
+    assert facts["seconds"] > 0
+    names = [kernel["name"] for kernel in facts["kernels"]]
+    assert {"dsp_pack", "requantize", "layer_norm", "softmax", "keep_mask", "nsa_engine", "nmp_engine", "model"} <= set(names)
+    assert all(kernel["elements"] > 0 and kernel["mismatches"] == 0 for kernel in facts["kernels"])
+
+
+def test_a_changed_kernel_is_caught_and_named(generated: GenerateResult, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(generated.directory, project)
+    source = project / "hls" / "include" / "vitforge" / "requantize.hpp"
+    text = source.read_text()
+    assert "(shift - 1)" in text
+    source.write_text(text.replace("(shift - 1)", "(shift - 2)"))  # rounds at a quarter instead of a half
+    done = CliRunner().invoke(main, ["csim", str(project), "--images", "1", "--headers", "vitforge"])
+    assert done.exit_code == 1
+    assert "requantize" in done.stderr
+    assert "expected" in done.stderr
+
+
+def test_a_damaged_blob_is_refused(generated: GenerateResult, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(generated.directory, project)
+    blob = np.fromfile(project / "weights" / "vitforge.blob", np.uint8)
+    blob[len(blob) // 2] ^= 1
+    blob.tofile(project / "weights" / "vitforge.blob")
+    done = CliRunner().invoke(main, ["csim", str(project), "--images", "1", "--headers", "vitforge"])
+    assert done.exit_code == 2
+    assert "CRC" in done.stderr
+
+
+@pytest.mark.parametrize("images", ["0", "-1"])
+def test_bad_image_count(generated: GenerateResult, images: str) -> None:
+    done = CliRunner().invoke(main, ["csim", str(generated.directory), "--images", images])
+    assert done.exit_code == 2
+
+
+def test_a_directory_that_is_no_project(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["csim", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "project.json" in done.stderr
+
+
+def test_python_call_of_the_same_name(generated: GenerateResult) -> None:
+    result = csim(generated.directory, images=1, headers=("vitforge",))
+    assert result.mismatches == 0
+    assert result.to_json()["headers"] == ["vitforge"]
