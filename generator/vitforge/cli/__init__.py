@@ -27,7 +27,9 @@ INTERRUPTED = 130
 class Vitforge(click.Group):
     """A group that turns every error, of ours or of the user, into one sentence on stderr and an exit code."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
+    def main(  # type: ignore[override]  # click's own can also return
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
         """Run a command line (default: the process's) and exit."""
         arguments = sys.argv[1:] if args is None else list(args)
         sys.exit(self._run(arguments, **{**extra, "standalone_mode": False}))
