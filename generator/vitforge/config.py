@@ -104,7 +104,7 @@ def load_config(path: Path | None) -> ProjectConfig:
 
 
 TEMPLATE = """\
-# vitforge.toml: settings of one project. Lines that start with '#' show the default.
+# vitforge.toml: settings of one project. Lines that start with '#' show a default or an example.
 
 name = "{name}"       # names the design in the generated sources
 board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.toml"
