@@ -99,4 +99,10 @@ def test_an_installed_copy_generates_and_csims(installed: dict[str, str], tmp_pa
     assert generated["dsp"] <= generated["dsp_limit"] == 198
     checked = vitforge("csim", "project", "--images", "2", "--headers", "vitforge")
     assert checked["mismatches"] == 0
-    assert {kernel["name"] for kernel in checked["kernels"]} >= {"dsp_pack", "layer_norm", "softmax", "nsa_engine", "model"}
+    assert {kernel["name"] for kernel in checked["kernels"]} >= {
+        "dsp_pack",
+        "layer_norm",
+        "softmax",
+        "nsa_engine",
+        "model",
+    }
