@@ -9,10 +9,11 @@ from vitforge.design.design import Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.geometry import EngineGeometry, ceil_div
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
+from vitforge.design.memories import FETCH_FIFO_BEATS
 from vitforge.design.registers import ARGUMENTS, TOP_NAME
 
 _DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
-FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
+
 
 
 def namespace(design: Design) -> str:

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every on-chip memory of a design, as the kernels declare and partition it, and the primitives that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitforge.design.design import Design
+from vitforge.design.geometry import EngineGeometry, ceil_div
+
+# Aspect ratios of half a block RAM (18 Kib), simple dual port: (depth, width).
+BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+URAM_DEPTH, URAM_WIDTH = 4096, 72
+LUTRAM_DEPTH = 64  # a bank no deeper than this goes to distributed RAM
+LUTRAM_BITS = 1024  # and so does any bank this small
+_LUTRAM_BITS_PER_GROUP, _LUTS_PER_GROUP = 7, 8  # RAM64M8: eight LUTs hold 64 x 7 bits with a port to write and one to read
+FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """``copies`` times ``banks`` memories of ``depth`` words of ``width_bits``."""
+
+    name: str
+    banks: int
+    width_bits: int
+    depth: int
+    copies: int = 1
+    may_be_uram: bool = False
+
+    @property
+    def count(self) -> int:
+        return self.copies * self.banks
+
+    @property
+    def is_lutram(self) -> bool:
+        return self.depth <= LUTRAM_DEPTH or self.depth * self.width_bits <= LUTRAM_BITS
+
+    @property
+    def luts(self) -> int:
+        """LUTs as distributed RAM."""
+        groups = ceil_div(self.width_bits, _LUTRAM_BITS_PER_GROUP) * ceil_div(self.depth, 64)
+        return self.count * groups * _LUTS_PER_GROUP
+
+    @property
+    def bram18(self) -> int:
+        """Half block RAMs, in the aspect ratio that needs fewest."""
+        each = min(ceil_div(self.width_bits, width) * ceil_div(self.depth, depth) for depth, width in BRAM18_SHAPES)
+        return self.count * each
+
+    @property
+    def uram(self) -> int:
+        return self.count * ceil_div(self.width_bits, URAM_WIDTH) * ceil_div(self.depth, URAM_DEPTH)
+
+
+def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_tiles: int) -> list[Memory]:
+    f = design.folding
+    banks, width = engine.tt * (f.tk // f.tc), 8 * f.tc
+    return [
+        Memory(name=f"{name}_xn", banks=banks, width_bits=width, depth=engine.xn_depth, copies=2, may_be_uram=True),
+        Memory(name=f"{name}_scratch", banks=banks, width_bits=width, depth=engine.scratch_depth, may_be_uram=True),
+        Memory(name=f"{name}_weight_tiles", banks=1, width_bits=8 * f.tc * f.tk, depth=max_k_tiles, copies=2),
+        Memory(name=f"{name}_gelu", banks=f.td * f.tc, width_bits=8, depth=256),
+        Memory(name=f"{name}_norm_values", banks=1, width_bits=16 * f.lt * f.tc, depth=2 * design.channel_tiles + 8),
+        Memory(name=f"{name}_norm_records", banks=f.tc, width_bits=50, depth=design.channel_tiles),
+    ]
+
+
+def memories(design: Design) -> list[Memory]:
+    """All memories of both engines and between them."""
+    f, nsa = design.folding, design.nsa
+    groups, word = f.tk // f.tc, 16 * f.tc
+    attention = [
+        Memory(name="key", banks=design.key_banks * groups, width_bits=8 * f.tc, depth=design.key_depth),
+        Memory(name="value", banks=design.value_banks, width_bits=8 * f.tc, depth=design.value_depth),
+        Memory(name="weights", banks=nsa.tt * groups, width_bits=8 * f.tc, depth=design.weights_depth, copies=2),
+        Memory(name="reciprocals", banks=1, width_bits=32 * f.td, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
+        Memory(
+            name="scores", banks=1, width_bits=word * f.td, depth=design.key_columns * nsa.drain_groups, copies=2
+        ),
+    ]
+    between = [
+        Memory(name="residual", banks=f.td, width_bits=word, depth=design.residual_depth, copies=4, may_be_uram=True),
+        Memory(
+            name="nsa_branch", banks=f.td, width_bits=word, depth=design.branch_nsa_depth, copies=2, may_be_uram=True
+        ),
+        Memory(
+            name="nmp_branch", banks=f.td, width_bits=word, depth=design.branch_nmp_depth, copies=2, may_be_uram=True
+        ),
+        Memory(name="fetch", banks=1, width_bits=design.axi_bits, depth=FETCH_FIFO_BEATS, copies=4),
+    ]
+    return [
+        *_engine_memories(design, "nsa", nsa, design.max_k_tiles_nsa),
+        *_engine_memories(design, "nmp", design.nmp, design.max_k_tiles_nmp),
+        *attention,
+        *between,
+    ]
