@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -57,39 +58,40 @@ class Facts:
         }
 
 
-def read_facts(
-    file: Path, metadata: Mapping[str, str], *, num_heads: int | None, channels: int, classes: int
-) -> Facts:
+def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None, channels: int, classes: int) -> Facts:
     """From the file's own metadata, else from config.json and preprocessor_config.json beside it, else defaults.
 
     Raises ModelError where the number of heads is nowhere to be found, or a value is not usable.
     """
     try:
-        if METADATA_KEY in metadata:
-            stated = json.loads(metadata[METADATA_KEY])
-        else:
-            stated = _hugging_face(file.parent)
+        own = metadata.get(METADATA_KEY)
+        stated = json.loads(own) if own is not None else _hugging_face(file.parent)
         heads = num_heads or stated.get("num_heads")
         if heads is None:
             raise ModelError(
-                f"{file}: the number of attention heads is not in the file; put config.json beside it, or give num_heads"
+                f"{file}: the number of heads is not in the file; put config.json beside it, or give num_heads"
             )
         return Facts(
             name=str(stated.get("name", file.stem))[:_NAME_LENGTH],
-            num_heads=int(heads),
+            num_heads=index(heads),
             image_size=_pair(stated.get("image_size")),
             mean=_per_channel(stated.get("mean"), channels, "mean"),
             std=_per_channel(stated.get("std"), channels, "std"),
             labels=_labels(stated.get("labels"), classes),
-            norm_eps=float(stated.get("norm_eps", _TIMM_EPS)),
+            norm_eps=_positive(stated.get("norm_eps", _TIMM_EPS), "norm_eps"),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{file}: its description of the model is not usable ({error})") from None
 
 
 def _hugging_face(directory: Path) -> dict[str, Any]:
     config = _json(directory / "config.json")
     pixels = _json(directory / "preprocessor_config.json")
+    activation = config.get("hidden_act", "gelu")
+    if activation != "gelu":
+        raise ValueError(f"config.json has hidden_act {activation!r}, only 'gelu' can be built")
+    if pixels.get("do_normalize") is False:
+        pixels = {"image_mean": 0.0, "image_std": 1.0}
     names = config.get("id2label") or {}
     stated = {
         "num_heads": config.get("num_attention_heads"),
@@ -116,19 +118,30 @@ def _pair(value: Any) -> tuple[int, int] | None:
     if not value:
         return None
     height, width = (value, value) if isinstance(value, int) else value
-    return int(height), int(width)
+    return index(height), index(width)
 
 
 def _per_channel(value: Any, channels: int, what: str) -> tuple[float, ...]:
-    numbers = tuple(float(v) for v in value) if value else (_HALF,) * channels
+    if not isinstance(value, list):  # one number is meant for every channel
+        value = [_HALF if value is None else value] * channels
+    numbers = tuple(float(v) for v in value)
     positive = what != "std" or all(v > 0 for v in numbers)
     if len(numbers) != channels or not all(map(math.isfinite, numbers)) or not positive:
         raise ValueError(f"{what} is {list(numbers)} for {channels} channels")
     return numbers
 
 
+def _positive(value: Any, what: str) -> float:
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{what} is {number}")
+    return number
+
+
 def _labels(value: Any, classes: int) -> tuple[str, ...]:
-    labels = tuple(str(label) for label in value) if value else tuple(str(i) for i in range(classes))
+    if value and not isinstance(value, list):
+        raise ValueError("labels are not a list")
+    labels = tuple(str(label) for label in value or range(classes))
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for {classes} classes")
     return labels

@@ -15,7 +15,7 @@ from vitforge.model.vit import FloatArray, ViTModel
 
 Observe = Callable[[str, NDArray], None]
 _PIXEL_LEVELS = 255.0
-_CDF_REACH, _CDF_STEPS = 8.0, 1 << 16  # interpolation over this is within 1e-8 of the normal distribution
+_CDF_REACH, _CDF_STEPS = 8.0, 1 << 14
 
 
 def _ignore(name: str, value: NDArray) -> None:
@@ -23,7 +23,7 @@ def _ignore(name: str, value: NDArray) -> None:
 
 
 def patches(images: NDArray[np.uint8], model: ViTModel) -> FloatArray:
-    """Normalised patches (n, num_patches, C*P*P) float32 of images (n, H, W, C) uint8, values in (channel, row, column) order."""
+    """Normalised patches (n, num_patches, C*P*P) float32, in (channel, row, column) order, of images (n, H, W, C) uint8."""
     shape = model.shape
     size, (height, width) = shape.patch_size, shape.image_size
     mean, std = np.asarray(model.mean, np.float32), np.asarray(model.std, np.float32)
@@ -41,15 +41,19 @@ def layer_norm(x: FloatArray, weight: FloatArray, bias: FloatArray, eps: float) 
 
 
 @cache
-def _normal_cdf() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grid and values of the standard normal distribution function: numpy has no erf."""
-    grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 1)
-    return grid, np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
+def _normal_cdf() -> tuple[FloatArray, FloatArray]:
+    """Standard normal distribution function on a uniform grid, and its steps: numpy has no erf."""
+    grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 2)
+    values = np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
+    return values[:-1].astype(np.float32), np.diff(values).astype(np.float32)
 
 
 def gelu(x: FloatArray) -> FloatArray:
-    """x * Phi(x), the erf form."""
-    return (x * np.interp(x, *_normal_cdf())).astype(np.float32)
+    """x * Phi(x), the erf form; Phi by linear interpolation, the result is within 5e-7 of exact for |x| up to 12."""
+    values, steps = _normal_cdf()
+    place = np.clip((x + np.float32(_CDF_REACH)) * np.float32((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
+    index = place.astype(np.int32)
+    return x * (values[index] + (place - index) * steps[index])
 
 
 def softmax(scores: FloatArray) -> FloatArray:
@@ -114,9 +118,7 @@ def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe)
     return logits
 
 
-def forward(
-    model: ViTModel, images: NDArray[np.uint8], observe: Observe | None = None, batch: int = 64
-) -> FloatArray:
+def forward(model: ViTModel, images: NDArray[np.uint8], observe: Observe | None = None, batch: int = 64) -> FloatArray:
     """Logits (n, classes) float32 of images (n, H, W, C) uint8.
 
     observe : called once a batch of images as ``observe(name, array)`` with every intermediate, named as in

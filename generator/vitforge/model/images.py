@@ -26,7 +26,8 @@ def load_images(path: Path, shape: ViTShape | None = None) -> NDArray[np.uint8]:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
         raise ModelError(
-            f"{path}: images are {images.shape} {images.dtype}, expected (n, height, width, channels) uint8 with n at least 1"
+            f"{path}: images are {images.shape} {images.dtype}, "
+            "expected (n, height, width, channels) uint8 with n at least 1"
         )
     if shape is not None:
         try:
@@ -47,6 +48,8 @@ def _read(path: Path) -> NDArray:
                 raise ModelError(f"{path}: has no array '{_KEY}' (it has {names}); save the images under that name")
             return content[_KEY]
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror or error}); give a .npy or .npz file of images") from None
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror or error}); give a .npy or .npz file of images"
+        ) from None
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError):
         raise ModelError(f"{path} is not a .npy or .npz file of numbers; save images with numpy.save") from None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vitforge.errors import ModelError
@@ -92,15 +92,25 @@ def strip_prefix(naming: Naming, name: str) -> str:
     return name[len(prefix) :]
 
 
+def stripped(naming: Naming, names: Iterable[str]) -> dict[str, str]:
+    """Name without prefix -> name in the file; of two that differ only in the prefix, the second keeps its own."""
+    result: dict[str, str] = {}
+    for name in sorted(names):
+        short = strip_prefix(naming, name)
+        result[name if short in result else short] = name
+    return result
+
+
 def detect(names: list[str]) -> Naming:
-    """The convention that most of ``names`` follow. Raises ModelError where it is neither."""
+    """The convention whose encoder blocks ``names`` have. Raises ModelError where it is neither."""
     for naming in (TIMM, HUGGING_FACE):
         start = naming.block_prefix.split("{}")[0]
         if any(strip_prefix(naming, name).startswith(start) for name in names):
             return naming
     shown = ", ".join(repr(name) for name in sorted(names)[:3]) or "none"
+    more = ", …" if len(names) > 3 else ""
     raise ModelError(
-        f"the tensors ({shown} …) are not those of a Vision Transformer in timm or Hugging Face naming; "
+        f"its tensors ({shown}{more}) are not those of a Vision Transformer in timm or Hugging Face naming; "
         "export the state dict of one"
     )
 

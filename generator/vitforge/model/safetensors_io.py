@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
-from vitforge.errors import ModelError
-from vitforge.model.facts import Facts, read_facts
-from vitforge.model.naming import TIMM, Naming, count_blocks, detect, expected_shapes, strip_prefix
+from vitforge.errors import ModelError, OutputError
+from vitforge.model.facts import METADATA_KEY, Facts, read_facts
+from vitforge.model.naming import TIMM, Naming, count_blocks, detect, expected_shapes, stripped
 from vitforge.model.vit import FloatArray, ViTModel, ViTShape
 
 FILE_NAME = "model.safetensors"
@@ -37,12 +36,12 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
     file = Path(path)
     file = file / FILE_NAME if file.is_dir() else file
     raw, metadata = _read(file)
-    naming = detect(list(raw))
-    tensors = {strip_prefix(naming, name): value for name, value in raw.items()}
-    for name in naming.ignored:
-        tensors.pop(name, None)
-    sizes = _architecture(file, naming, tensors)
-    _check(file, naming, tensors, sizes)
+    try:
+        naming = detect(list(raw))
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from None
+    tensors = {short: raw[name] for short, name in stripped(naming, raw).items() if short not in naming.ignored}
+    sizes = _check(file, naming, tensors)
     facts = read_facts(file, metadata, num_heads=num_heads, channels=sizes["channels"], classes=sizes["classes"])
     return ViTModel(
         name=facts.name,
@@ -54,8 +53,11 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
     )
 
 
-def save_model(model: ViTModel, path: Path) -> None:
-    """Writes ``model`` in timm naming, so that `load_model` gives the same tensors back."""
+def save_model(model: ViTModel, path: str | Path) -> None:
+    """Writes ``model`` in timm naming, so that `load_model` gives the same model back, bit for bit.
+
+    Raises OutputError where ``path`` cannot be written.
+    """
     source: dict[str, NDArray] = {}
     shapes = expected_shapes(TIMM, **_sizes_of(model.shape))
     for name, (target,) in TIMM.fixed.items():
@@ -64,8 +66,12 @@ def save_model(model: ViTModel, path: Path) -> None:
         for name, (target,) in TIMM.block.items():
             source[TIMM.block_prefix.format(i) + target] = model.tensors[f"blocks.{i}.{name}"]
     facts = Facts.of(model).to_json()
-    metadata = {"vitforge": json.dumps(facts, sort_keys=True)}
-    save_file({name: np.ascontiguousarray(value) for name, value in source.items()}, path, metadata=metadata)
+    metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True)}
+    content = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in source.items()}, metadata)
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); name a file in a writable directory") from None
 
 
 def _sizes_of(shape: ViTShape) -> dict[str, int]:
@@ -83,12 +89,14 @@ def _sizes_of(shape: ViTShape) -> dict[str, int]:
 def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, str]]:
     try:
         data = file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{file} cannot be read ({error.strerror}); give a safetensors file") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{file} cannot be read ({getattr(error, 'strerror', None) or error}); give a safetensors file"
+        ) from None
     try:
         entries = safetensors.deserialize(data)
         length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     except (safetensors.SafetensorError, ValueError) as error:
         raise ModelError(f"{file} is not a whole safetensors file ({error}); export or copy it again") from None
     return {name: _to_float(file, name, entry) for name, entry in entries}, metadata
@@ -107,51 +115,48 @@ def _to_float(file: Path, name: str, entry: Mapping[str, Any]) -> FloatArray:
         return np.frombuffer(data, types[kind]).astype(np.float32).reshape(shape)
 
 
-def _architecture(file: Path, naming: Naming, tensors: Mapping[str, FloatArray]) -> dict[str, int]:
-    """Sizes, each from the tensor that shows it; a tensor needed for that may be missing or of the wrong rank."""
-
-    def shape(name: str, rank: int) -> tuple[int, ...]:
-        value = tensors.get(name)
-        if value is None:
-            raise ModelError(f"{file}: tensor {name!r} is missing ({naming.title} naming)")
-        if value.ndim != rank or 0 in value.shape:
-            raise ModelError(f"{file}: tensor {name!r} has shape {value.shape}, which no Vision Transformer has there")
-        return value.shape
-
-    first = naming.block_prefix.format(0)
-    projection = shape(naming.fixed["patch.weight"][0], 4)
+def _size_sources(naming: Naming) -> dict[str, tuple[str, int, int]]:
+    """Size -> the tensor that shows it, the rank that tensor must have, the axis."""
+    projection, positions = naming.fixed["patch.weight"][0], naming.fixed["pos"][0]
     return {
-        "dim": projection[0],
-        "channels": projection[1],
-        "patch": projection[2],
-        "tokens": shape(naming.fixed["pos"][0], 3)[1],
-        "depth": count_blocks(naming, list(tensors)),
-        "hidden": shape(first + naming.block["fc1.weight"][0], 2)[0],
-        "classes": shape(naming.fixed["head.weight"][0], 2)[0],
+        "dim": (projection, 4, 0),
+        "channels": (projection, 4, 1),
+        "patch": (projection, 4, 2),
+        "tokens": (positions, 3, 1),
+        "hidden": (naming.block_prefix.format(0) + naming.block["fc1.weight"][0], 2, 0),
+        "classes": (naming.fixed["head.weight"][0], 2, 0),
     }
 
 
-def _check(file: Path, naming: Naming, tensors: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> None:
-    expected = expected_shapes(naming, **sizes)
-    optional = {
-        naming.block_prefix.format(i) + name: (sizes["dim"],)
-        for i in range(sizes["depth"])
-        for name in naming.optional.values()
-    }
-    known = {**expected, **optional}
-    problems = {
-        "missing": [repr(name) for name in expected if name not in tensors],
-        "extra": [repr(name) for name in tensors if name not in known],
-        "misshapen": [
+def _check(file: Path, naming: Naming, tensors: Mapping[str, FloatArray]) -> dict[str, int]:
+    """The model's sizes, for `expected_shapes`. Raises ModelError that names every tensor that is not as it must be."""
+    depth, sources = count_blocks(naming, list(tensors)), _size_sources(naming)
+    wrong = [
+        f"{name!r} is {tensors[name].shape}, expected {rank} axes, none of length 0"
+        for name, rank in dict.fromkeys((name, rank) for name, rank, _ in sources.values())
+        if name in tensors and (tensors[name].ndim != rank or 0 in tensors[name].shape)
+    ]
+    whole = not wrong and all(name in tensors for name, _, _ in sources.values())
+    sizes = {size: tensors[name].shape[axis] if whole else 1 for size, (name, _, axis) in sources.items()}
+    expected = expected_shapes(naming, depth=depth, **sizes)
+    scales = {naming.block_prefix.format(i) + name for i in range(depth) for name in naming.optional.values()}
+    known = {**expected, **dict.fromkeys(sorted(scales), (sizes["dim"],))}
+    if whole:
+        wrong = [
             f"{name!r} is {tensors[name].shape}, expected {shape}"
             for name, shape in known.items()
             if name in tensors and tensors[name].shape != shape
-        ],
-        "not finite": [repr(name) for name, value in tensors.items() if not np.isfinite(value).all()],
+        ]
+    problems = {
+        "missing": [repr(name) for name in expected if name not in tensors],
+        "extra": [repr(name) for name in tensors if name not in known],
+        "misshapen": wrong,
+        "NaN or infinite": [repr(name) for name, value in tensors.items() if not np.isfinite(value).all()],
     }
     found = [f"{kind}: {_list(names)}" for kind, names in problems.items() if names]
     if found:
         raise ModelError(f"{file} is not a complete Vision Transformer in {naming.title} naming; {'; '.join(found)}")
+    return {**sizes, "depth": depth}
 
 
 def _list(names: list[str]) -> str:
@@ -162,10 +167,15 @@ def _list(names: list[str]) -> str:
 def _shape(file: Path, sizes: Mapping[str, int], facts: Facts) -> ViTShape:
     count, patch = sizes["tokens"] - 1, sizes["patch"]
     image = facts.image_size or (math.isqrt(max(count, 0)) * patch,) * 2
-    if min(image) < patch or (image[0] // patch) * (image[1] // patch) != count or image[0] % patch or image[1] % patch:
+    if min(image) < patch or image[0] % patch or image[1] % patch:
         raise ModelError(
-            f"{file}: {count} positions do not tile an image of {image[0]} x {image[1]} pixels with patches of {patch}; "
-            "give image_size in the metadata"
+            f"{file}: an image of {image[0]} x {image[1]} pixels is not a whole number of {patch} x {patch} patches; "
+            "correct image_size in the metadata or config.json"
+        )
+    if (image[0] // patch) * (image[1] // patch) != count:
+        raise ModelError(
+            f"{file}: {count} positions are not those of {image[0]} x {image[1]} pixels with patches of {patch}; "
+            "give image_size in the metadata or config.json"
         )
     if facts.num_heads < 1 or sizes["dim"] % facts.num_heads:
         raise ModelError(f"{file}: {facts.num_heads} heads do not divide the width of {sizes['dim']}")
