@@ -51,7 +51,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     site = tmp_path_factory.mktemp("site")
     pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile", "--quiet")
     run(*pip, "--target", site, wheel)
-    return {**os.environ, "PYTHONPATH": str(site), "SITE": str(site)}
+    cache = tmp_path_factory.mktemp("cache")  # so that csim compiles what the wheel brought
+    return {**os.environ, "PYTHONPATH": str(site), "SITE": str(site), "VITFORGE_CACHE": str(cache)}
 
 
 def test_contents(wheel: Path) -> None:
