@@ -23,7 +23,7 @@ def _ignore(name: str, value: NDArray) -> None:
 
 
 def patches(images: NDArray[np.uint8], model: ViTModel) -> FloatArray:
-    """Normalised patches (n, num_patches, C*P*P) float32, (channel, row, column) order, of images (n, H, W, C) uint8."""
+    """Normalised patches (n, patches, C*P*P) float32, (channel, row, column) order, of images (n, H, W, C) uint8."""
     shape = model.shape
     size, (height, width) = shape.patch_size, shape.image_size
     mean, std = np.asarray(model.mean, np.float32), np.asarray(model.std, np.float32)
