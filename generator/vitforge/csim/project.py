@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vitforge_host.blob import BlobError, read_blob
+
 from vitforge.csim.build import build_executable, build_shared
 from vitforge.csim.headers import HeaderSet, own_headers
 from vitforge.design.design import Design
@@ -31,8 +33,13 @@ class Project:
     settings: dict[str, Any]
 
     def blob(self) -> bytes:
-        """The weight blob. Raises ConfigError if it cannot be read."""
-        return _read(self.directory / BLOB)
+        """The weight blob. Raises ConfigError if it cannot be read or is damaged."""
+        content = _read(self.directory / BLOB)
+        try:
+            read_blob(content)
+        except BlobError as error:
+            raise ConfigError(f"{self.directory / BLOB}: {error}") from None
+        return content
 
     def model(self) -> QuantModel:
         """The integer model that the blob was made from."""

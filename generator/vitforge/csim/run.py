@@ -18,8 +18,9 @@ from vitforge.csim.kernels import DATAPATH, check_patch_embedding
 from vitforge.csim.library import CsimLibrary
 from vitforge.csim.model_run import run_model
 from vitforge.csim.observe import golden_tensors
-from vitforge.csim.project import Project, load_project
+from vitforge.csim.project import load_project
 from vitforge.csim.units import UnitBench
+from vitforge.design.design import Design
 from vitforge.errors import ConfigError
 from vitforge.golden.vit import forward
 from vitforge.model.samples import sample_images
@@ -75,14 +76,14 @@ class CsimResult:
 
 
 def check_library(
-    project: Project,
+    design: Design,
+    blob: bytes,
     library: CsimLibrary,
     model: QuantModel,
     images: NDArray[np.uint8],
     progress: Progress | None = None,
 ) -> list[KernelCheck]:
     """All kernels of a compiled project, then the whole model on ``images``."""
-    design, blob = project.design, project.blob()
     few = images[:KERNEL_IMAGES]
     tensors = golden_tensors(model, few)
     bench = UnitBench(library=library, design=design, sections=build_sections(design, model))
@@ -127,12 +128,12 @@ def csim(
         raise ConfigError(f"unknown header set {unknown[:1] or list(headers)}; choose from {', '.join(HEADER_SETS)}")
     start = time.perf_counter()
     project = load_project(directory)
-    model = project.model()
+    model, blob = project.model(), project.blob()
     pictures = sample_images(project.design.shape, images)
     checks = {}
     for name in headers:
         if progress is not None:
             progress(f"compile ({name} headers)", 0, 1)
         library = CsimLibrary(project.library(HEADER_SETS[name]()))
-        checks[name] = check_library(project, library, model, pictures, progress)
+        checks[name] = check_library(project.design, blob, library, model, pictures, progress)
     return CsimResult(checks=checks, images=images, seconds=time.perf_counter() - start)
