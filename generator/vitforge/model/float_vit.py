@@ -52,8 +52,9 @@ def gelu(x: FloatArray) -> FloatArray:
     """x * Phi(x), the erf form; Phi by linear interpolation, the result is within 5e-7 of exact for |x| up to 12."""
     values, steps = _normal_cdf()
     place = np.clip((x + np.float32(_CDF_REACH)) * np.float32((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
-    index = place.astype(np.int32)
-    return x * (values[index] + (place - index) * steps[index])
+    below = np.floor(place)
+    index = below.astype(np.int32)
+    return x * (values[index] + (place - below) * steps[index])
 
 
 def softmax(scores: FloatArray) -> FloatArray:
