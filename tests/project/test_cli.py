@@ -17,6 +17,8 @@ import vitforge.doctor as doctor_module
 from project.command import Outcome, Vitforge, parse
 from vitforge.cli import main
 from vitforge.config import load_config
+from vitforge_host.blob import BlobError
+from vitforge_host.errors import AcceleratorTimeout, BusError, OverlayError
 
 COMMANDS = ["boards", "csim", "demo", "doctor", "generate", "init", "quantize"]
 
@@ -204,6 +206,18 @@ def test_a_bug_of_ours_is_called_one(vitforge: Vitforge, monkeypatch: pytest.Mon
     assert outcome.code == 1
     assert outcome.err.startswith("vitforge: internal error: ZeroDivisionError")
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(("error", "code"), [(BlobError, 2), (OverlayError, 2), (AcceleratorTimeout, 1), (BusError, 1)])
+def test_errors_of_the_host_package(
+    error: type[Exception], code: int, vitforge: Vitforge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise error("what, where, what would be right")
+
+    monkeypatch.setattr(doctor_module, "examine", fail)
+    outcome = vitforge("doctor")
+    assert (outcome.code, outcome.err) == (code, "vitforge: what, where, what would be right\n")
 
 
 def test_interruption(vitforge: Vitforge, monkeypatch: pytest.MonkeyPatch) -> None:

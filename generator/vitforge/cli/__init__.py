@@ -18,7 +18,7 @@ from vitforge.cli.doctor import doctor
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
 from vitforge.cli.quantize import quantize
-from vitforge.errors import VitforgeError
+from vitforge.errors import CheckError, VitforgeError
 
 INTERNAL_ERROR = 1
 INTERRUPTED = 130
@@ -49,9 +49,23 @@ class Vitforge(click.Group):
             return error.exit_code
         except Exception as error:  # the last stop before a user
             _show_traceback(arguments)
+            code = _host_exit_code(error)
+            if code is not None:
+                click.echo(f"vitforge: {error}", err=True)
+                return code
             what = f"{type(error).__name__}: {error}"
             click.echo(f"vitforge: internal error: {what} (--debug shows where; please report it)", err=True)
             return INTERNAL_ERROR
+
+
+def _host_exit_code(error: Exception) -> int | None:
+    """Exit code of an error that driver or simulated board raised on purpose; None for any other."""
+    from vitforge_host.errors import HostError, IdentityError, InputError, OverlayError
+
+    if not isinstance(error, HostError):
+        return None
+    bad_input = isinstance(error, (IdentityError, InputError, OverlayError))
+    return VitforgeError.exit_code if bad_input else CheckError.exit_code
 
 
 def _show_traceback(arguments: Sequence[str]) -> None:
