@@ -17,6 +17,7 @@ from vitforge.timing.estimate import Estimate, estimate, unit_costs
 
 PACKING_DEPTH = {"dsp48e1": 4, "dsp48e2": 8}
 MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
+MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN_BITS = 1024  # of a word of drained scores (td * tc int16)
 WORTHWHILE = 0.005  # a gain in cycles below this does not justify more DSPs
 _FIELD_LIMIT = 1 << 16  # descriptors count in 16 bits
@@ -62,20 +63,19 @@ def _lane_choices(board: Board) -> Iterator[tuple[int, int]]:
                 yield tk, tc
 
 
-def _pairs(base: Design, sizes: list[int]) -> Iterator[_Candidate]:
-    """For each tile of one engine the smallest tile of the other that keeps up, and the largest that fits."""
+def _pairs(base: Design, nsa_sizes: list[int], nmp_sizes: list[int]) -> Iterator[_Candidate]:
+    """Token tiles of both engines under the DSP cap, without those where a smaller NMP tile keeps up as well."""
     limit = base.board.limit("dsp")
 
     def with_tiles(nsa: int, nmp: int) -> Design:
         return replace(base, folding=replace(base.folding, tt_nsa=nsa, tt_nmp=nmp))
 
-    nsa_cycles = {tt: unit_costs(with_tiles(tt, sizes[0])).nsa for tt in sizes}
-    nmp_cycles = {tt: unit_costs(with_tiles(sizes[0], tt)).nmp for tt in sizes}
-    for nsa in sizes:
-        for nmp in sizes:
-            smaller = [tt for tt in sizes if tt < nmp and nmp_cycles[tt] <= nsa_cycles[nsa]]
-            if smaller:
-                continue  # a smaller one keeps up as well
+    nsa_cycles = {tt: unit_costs(with_tiles(tt, nmp_sizes[0])).nsa for tt in nsa_sizes}
+    nmp_cycles = {tt: unit_costs(with_tiles(nsa_sizes[0], tt)).nmp for tt in nmp_sizes}
+    for nsa in nsa_sizes:
+        for place, nmp in enumerate(nmp_sizes):
+            if place and nmp_cycles[nmp_sizes[place - 1]] <= nsa_cycles[nsa]:
+                break  # a smaller one keeps up already
             design = with_tiles(nsa, nmp)
             dsp = sum(dsp_rows(design).values())
             if dsp <= limit:
@@ -100,19 +100,19 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> Iterator[_Candida
             chosen = {"tk": tk, "tc": tc, "td": td}
             if any(overrides.get(name, value) != value for name, value in chosen.items()):
                 continue
-            if td * tc < 4 or 16 * td * tc > MAX_DRAIN_BITS:
+            if td * tc < MIN_DRAIN or 16 * td * tc > MAX_DRAIN_BITS:
                 continue
-            folding = Folding(tt_nsa=2 * td, tt_nmp=2 * td, lt=1, **chosen)
+            if any(overrides[name] % math.lcm(2, td) for name in ("tt_nsa", "tt_nmp") if name in overrides):
+                continue
             sizes = _tile_sizes(base.shape.seq_len, td)
-            extra = [overrides[name] for name in ("tt_nsa", "tt_nmp") if name in overrides]
-            sizes = sorted({*sizes, *(tt for tt in extra if tt % math.lcm(2, td) == 0)})
-            for candidate in _pairs(replace(base, folding=folding), sizes):
-                found = _with_norm_lanes(candidate)
-                if "lt" in overrides and td % overrides["lt"] == 0:
-                    forced = replace(found.design.folding, lt=overrides["lt"])
-                    found = replace(found, design=replace(found.design, folding=forced))
-                if all(getattr(found.design.folding, name) == value for name, value in overrides.items()):
-                    yield found
+            nsa, nmp = ([overrides[name]] if name in overrides else sizes for name in ("tt_nsa", "tt_nmp"))
+            folding = Folding(tt_nsa=nsa[0], tt_nmp=nmp[0], lt=1, **chosen)
+            for candidate in _pairs(replace(base, folding=folding), nsa, nmp):
+                if "lt" not in overrides:
+                    yield _with_norm_lanes(candidate)
+                elif td % overrides["lt"] == 0:
+                    forced = replace(candidate.design.folding, lt=overrides["lt"])
+                    yield replace(candidate, design=replace(candidate.design, folding=forced))
 
 
 def _check_shape(shape: ViTShape, board: Board) -> None:
@@ -168,7 +168,7 @@ def _over(design: Design, used: Resources) -> list[tuple[float, str, int, int]]:
 def _refuse(base: Design, overrides: Mapping[str, int]) -> CapacityError:
     """Names the resource that even the smallest folding exceeds."""
     tk, tc = min(_lane_choices(base.board), key=lambda pair: pair[0] * pair[1])
-    td = ceil_div(4, tc)
+    td = ceil_div(MIN_DRAIN, tc)
     tt = math.lcm(2, td)
     smallest = {"tt_nsa": tt, "tt_nmp": tt, "tc": tc, "tk": tk, "td": td, "lt": 1}
     design = replace(base, folding=Folding(**{**smallest, **overrides}))
@@ -242,6 +242,10 @@ def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
     f, board, n = design.folding, design.board, design.shape.seq_len
     waste = [engine.token_tiles * engine.tt - n for engine in (design.nsa, design.nmp)]
     tightest = max(RESOURCES, key=lambda r: getattr(used, r) / board.limit(r) if board.limit(r) else 0.0)
+    limited = f"limited by {timing.limited_by}"
+    nmp = design.nmp
+    if design.fc1.tile_beats > nmp.token_tiles * max(design.fc1.k_tiles, nmp.drain_groups):
+        limited += f", whose weights arrive at {design.beat_bytes} a cycle: {n} tokens are too few to hide them"
     return [
         f"tk = {f.tk}: a cascade of {f.tk} products is what {board.dsp_family} packs in pairs without overflow",
         f"tt = {f.tt_nsa} and {f.tt_nmp}: {design.nsa.token_tiles} and {design.nmp.token_tiles} tiles cover {n} tokens, "
@@ -249,5 +253,5 @@ def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
         f"engines balanced to {timing.engine_balance:.0%}: attention {f.array_dsp_nsa} DSPs, MLP {f.array_dsp_nmp}",
         f"td = {f.td}, lt = {f.lt}: the drain empties a tile while the next one works, and layer norm keeps pace",
         f"tightest resource: {tightest}, {getattr(used, tightest):,} of {board.limit(tightest):,} allowed",
-        f"{timing.cycles_per_image:,} cycles per image, modelled; limited by {timing.limited_by}",
+        f"{timing.cycles_per_image:,} cycles per image, modelled; {limited}",
     ]

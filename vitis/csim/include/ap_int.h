@@ -80,6 +80,9 @@ struct Limbs {
 template <int W>
 struct ap_uint;
 
+template <int W>
+class ap_range_value;
+
 // A field of a word: read it, or write what fits it.
 template <int W>
 class ap_range_ref {
@@ -94,6 +97,10 @@ class ap_range_ref {
     ap_range_ref &operator=(const ap_range_ref &other) { return *this = other.to_uint64(); }
     template <int W2>
     ap_range_ref &operator=(const ap_range_ref<W2> &other) {
+        return *this = other.to_uint64();
+    }
+    template <int W2>
+    ap_range_ref &operator=(const ap_range_value<W2> &other) {
         return *this = other.to_uint64();
     }
     template <int W2>

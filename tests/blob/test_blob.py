@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weight blob: deterministic, readable, and refused after any damage."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels.designs import DESIGNS
+from kernels.support import quant_model
+from vitforge.design.identity import design_hash
+from vitforge.quantize.blob import build_blob, build_sections
+from vitforge_host.blob import CHECKED_BYTES, HEADER, BlobError, pack_images, read_blob
+
+DESIGN = DESIGNS["ragged"]
+MODEL = quant_model(DESIGN, "random")
+BLOB = build_blob(DESIGN, MODEL)
+
+
+def test_sections_come_back() -> None:
+    blob = read_blob(BLOB)
+    beat = blob.manifest["beat_bytes"]
+    for name, content in build_sections(DESIGN, MODEL).items():
+        entry = blob.manifest["sections"][name]
+        first = entry["offset_beats"] * beat
+        assert blob.data[first : first + entry["beats"] * beat].tobytes() == content, name
+        assert first % 64 == 0
+
+
+def test_manifest_has_what_the_driver_needs() -> None:
+    manifest = read_blob(BLOB).manifest
+    shape = DESIGN.shape
+    assert manifest["design_hash"] == design_hash(DESIGN).hex()
+    assert manifest["seq_len"] == shape.seq_len
+    assert manifest["depth"] == shape.depth
+    assert manifest["labels"] == list(MODEL.labels)
+    assert manifest["logit_scale"] == MODEL.scales["logits"]
+    assert json.loads(json.dumps(manifest)) == manifest
+
+
+def test_same_input_same_bytes() -> None:
+    assert build_blob(DESIGN, MODEL) == BLOB
+
+
+def _covered(position: int) -> bool:
+    """Whether a byte belongs to header, manifest or a section; the rest is padding that nobody reads."""
+    if position < CHECKED_BYTES + 4:
+        return True
+    manifest = read_blob(BLOB).manifest
+    beat = manifest["beat_bytes"]
+    first = min(entry["offset_beats"] for entry in manifest["sections"].values()) * beat
+    if HEADER.size <= position < first:
+        return True
+    return any(
+        entry["offset_beats"] * beat <= position < (entry["offset_beats"] + entry["beats"]) * beat
+        for entry in manifest["sections"].values()
+    )
+
+
+@given(position=st.integers(0, len(BLOB) - 1), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_refused(position: int, bit: int) -> None:
+    damaged = bytearray(BLOB)
+    damaged[position] ^= 1 << bit
+    if _covered(position):
+        with pytest.raises(BlobError) as caught:
+            read_blob(bytes(damaged))
+        assert "\n" not in str(caught.value)
+    else:
+        assert read_blob(bytes(damaged)).manifest == read_blob(BLOB).manifest
+
+
+@given(length=st.integers(0, len(BLOB) - 1))
+def test_a_cut_off_blob_is_refused(length: int) -> None:
+    with pytest.raises(BlobError):
+        read_blob(BLOB[:length])
+
+
+@pytest.mark.parametrize("name", sorted(read_blob(BLOB).manifest["sections"]))
+def test_the_damaged_section_is_named(name: str) -> None:
+    manifest = read_blob(BLOB).manifest
+    damaged = bytearray(BLOB)
+    damaged[manifest["sections"][name]["offset_beats"] * manifest["beat_bytes"]] ^= 1
+    with pytest.raises(BlobError, match=f"section {name} "):
+        read_blob(bytes(damaged))
+
+
+def test_files_that_are_no_blob() -> None:
+    for content in (b"", b"VITFORGE", bytes(4096), b"PK\x03\x04" + bytes(100)):
+        with pytest.raises(BlobError):
+            read_blob(content)
+
+
+def test_images_lie_as_rows_of_patches() -> None:
+    """Pixel (row, column, channel) of patch p is byte (channel, row, column) of row p + 1; row 0 and padding are 0x80."""
+    manifest = read_blob(BLOB).manifest
+    height, width = DESIGN.shape.image_size
+    patch, channels = DESIGN.shape.patch_size, DESIGN.shape.channels
+    images = np.random.default_rng(0).integers(0, 256, (3, height, width, channels), np.uint8)
+    packed = pack_images(images, manifest).reshape(3, DESIGN.shape.seq_len, -1)
+    assert (packed[:, 0] == 0x80).all()
+    assert packed.shape[2] == DESIGN.image_row_beats * DESIGN.beat_bytes
+    for p in range(DESIGN.shape.num_patches):
+        top, left = p // (width // patch) * patch, p % (width // patch) * patch
+        for c in range(channels):
+            block = images[:, top : top + patch, left : left + patch, c].reshape(3, -1)
+            assert (packed[:, p + 1, c * patch * patch : (c + 1) * patch * patch] == block).all()
+    assert (packed[:, :, DESIGN.shape.patch_len :] == 0x80).all()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fit: legal, within the caps, fast, and clear about what does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+import pytest
+
+from vitforge.boards import RESOURCES, list_boards, load_board
+from vitforge.design.fit import PACKING_DEPTH, WORTHWHILE, fit
+from vitforge.design.resources import resources
+from vitforge.errors import CapacityError, ConfigError
+from vitforge.model.vit import ViTShape
+from vitforge.timing.estimate import estimate
+
+MNIST = ViTShape(
+    image_size=(28, 28), channels=1, patch_size=4, embed_dim=64, depth=6, num_heads=4, hidden_dim=256, num_classes=10
+)
+
+
+def deit(dim: int, heads: int) -> ViTShape:
+    return ViTShape(
+        image_size=(224, 224),
+        channels=3,
+        patch_size=16,
+        embed_dim=dim,
+        depth=12,
+        num_heads=heads,
+        hidden_dim=4 * dim,
+        num_classes=1000,
+    )
+
+
+@pytest.mark.parametrize("name", list_boards())
+@pytest.mark.parametrize("shape", [MNIST, dataclasses.replace(MNIST, embed_dim=60, num_heads=5, hidden_dim=250)])
+def test_legal_and_within_the_caps(name: str, shape: ViTShape) -> None:
+    board = load_board(name)
+    found = fit(shape, board)
+    f, used = found.design.folding, found.resources
+    assert f.tt_nsa % 2 == f.tt_nmp % 2 == 0
+    assert math.gcd(f.tt_nsa, f.tt_nmp) % f.td == 0
+    assert f.td % f.lt == f.tk % f.tc == 0
+    assert PACKING_DEPTH[board.dsp_family] % f.tk == 0
+    assert f.tc * f.tk % found.design.beat_bytes == 0
+    for resource in RESOURCES:
+        assert getattr(used, resource) <= board.limit(resource), resource
+    assert found.reasons and all(found.reasons)
+
+
+def test_the_same_question_gets_the_same_answer() -> None:
+    assert fit(MNIST, load_board("zcu104")) == fit(MNIST, load_board("zcu104"))
+
+
+def test_a_design_on_a_bigger_board_is_at_least_as_fast() -> None:
+    small, middle, big = (fit(MNIST, load_board(name), clock_mhz=150.0) for name in ("ultra96v2", "kv260", "zcu102"))
+    slack = 1 + WORTHWHILE
+    assert middle.estimate.cycles_per_image <= small.estimate.cycles_per_image * slack
+    assert big.estimate.cycles_per_image <= middle.estimate.cycles_per_image * slack
+
+
+def test_deit_tiny_keeps_both_arrays_of_a_zcu104_busy() -> None:
+    found = fit(deit(192, 3), load_board("zcu104"))
+    assert found.estimate.busy["nsa"] > 0.9
+    assert found.estimate.busy["nmp"] > 0.9
+    assert found.resources.dsp > 1000
+
+
+def test_search_is_quick() -> None:
+    for shape, limit in ((MNIST, 1.5), (deit(384, 6), 6.0)):
+        start = time.perf_counter()
+        fit(shape, load_board("zcu102"))
+        assert time.perf_counter() - start < limit
+
+
+def test_estimate_scales_with_the_clock() -> None:
+    slow, fast = (fit(MNIST, load_board("zcu104"), clock_mhz=clock) for clock in (150.0, 300.0))
+    assert slow.estimate.cycles_per_image == fast.estimate.cycles_per_image
+    assert fast.estimate.fps == pytest.approx(2 * slow.estimate.fps, rel=1e-3)
+
+
+def test_more_lanes_take_fewer_cycles() -> None:
+    board = load_board("zcu104")
+    cycles = [
+        estimate(fit(MNIST, board, overrides={"tk": 8, "tc": 4, "td": 2, "tt_nsa": tt, "tt_nmp": tt}).design).cycles_per_image
+        for tt in (4, 10, 26)
+    ]
+    assert cycles == sorted(cycles, reverse=True)
+    assert cycles[0] > 1.5 * cycles[1]
+
+
+def test_dsps_by_construction() -> None:
+    """tt/2 * tc * tk of each array, then what drains, normalises and exponentiates."""
+    forced = {"tt_nsa": 10, "tt_nmp": 20, "tc": 4, "tk": 8, "td": 5, "lt": 1}
+    rows = fit(MNIST, load_board("zcu104"), overrides=forced).resources.dsp_rows
+    assert rows["nsa_array"] == 5 * 4 * 8
+    assert rows["nmp_array"] == 10 * 4 * 8
+    assert rows["requantize"] == 2 * 5 * 4
+    assert rows["exponent"] == 5 * 4
+
+
+def test_overrides_are_kept() -> None:
+    forced = {"tt_nsa": 12, "tt_nmp": 24, "tc": 2, "tk": 8, "td": 6, "lt": 3}
+    found = fit(MNIST, load_board("zcu104"), overrides=forced)
+    assert dataclasses.asdict(found.design.folding) == forced
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"tk": 3}, "tk = 3 must divide 8"),
+        ({"tc": 3}, "tc = 3 must divide"),
+        ({"tk": 4, "tc": 2}, "multiple of 16"),
+        ({"tt_nsa": 9}, "tt_nsa = 9 must be even"),
+        ({"td": 5, "tt_nmp": 8}, "multiple of td = 5; try 10"),
+        ({"td": 4, "lt": 3}, "lt = 3 must divide td = 4"),
+        ({"speed": 11}, "'speed'"),
+    ],
+)
+def test_impossible_overrides_name_the_rule(overrides: dict[str, int], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        fit(MNIST, load_board("zcu104"), overrides=overrides)
+
+
+def test_what_does_not_fit_is_named_with_need_and_limit() -> None:
+    board = dataclasses.replace(load_board("pynq-z2"), bram36=4)
+    with pytest.raises(CapacityError, match=r"needs [\d,]+ bram36 and the limit is 3"):
+        fit(MNIST, board)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        dataclasses.replace(MNIST, image_size=(160, 160)),
+        dataclasses.replace(MNIST, embed_dim=1100, num_heads=4),
+        dataclasses.replace(MNIST, hidden_dim=40000),
+    ],
+)
+def test_shapes_beyond_the_descriptors_are_refused(shape: ViTShape) -> None:
+    with pytest.raises(CapacityError):
+        fit(shape, load_board("zcu102"))
+
+
+def test_resources_count_every_memory_once() -> None:
+    found = fit(MNIST, load_board("zcu104"))
+    again = resources(found.design)
+    assert again == found.resources
+    assert {"nsa_xn", "nmp_xn", "key", "value", "weights", "residual", "nsa_branch", "nmp_branch"} <= set(again.memory_rows)
