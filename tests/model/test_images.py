@@ -86,6 +86,27 @@ def test_damaged_npz(tmp_path):
         load_images(path)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in a damaged header
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_flipped_bytes_give_images_or_one_sentence(tmp_path, name):
+    path, rng = tmp_path / name, np.random.default_rng(5)
+    if name.endswith("y"):
+        np.save(path, random_images(20))
+    else:
+        np.savez_compressed(path, images=random_images(20))
+    whole, refused = path.read_bytes(), 0
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in rng.integers(0, 140, 2):
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            assert load_images(path).dtype == np.uint8
+        except ModelError as error:
+            refused += str(path) in str(error)
+    assert refused > 100
+
+
 def test_not_images_at_all(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     with pytest.raises(ModelError, match="is not a .npy or .npz file of numbers"):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +42,15 @@ def _read(path: Path) -> NDArray:
         if isinstance(content, np.ndarray):
             return content
         with content:
-            if _KEY not in content.files:
-                names = ", ".join(repr(name) for name in content.files[:5]) or "nothing"
-                raise ModelError(f"{path}: has no array '{_KEY}' (it has {names}); save the images under that name")
-            return content[_KEY]
+            names = content.files
+            images = content[_KEY] if _KEY in names else None
     except OSError as error:
         raise ModelError(
             f"{path} cannot be read ({error.strerror or error}); give a .npy or .npz file of images"
         ) from None
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError):
+    except Exception:  # a damaged header or archive raises what its parser, unzip or zlib happen to raise
         raise ModelError(f"{path} is not a .npy or .npz file of numbers; save images with numpy.save") from None
+    if images is None:
+        shown = ", ".join(repr(name) for name in names[:5]) or "nothing"
+        raise ModelError(f"{path}: has no array '{_KEY}' (it has {shown}); save the images under that name")
+    return images
