@@ -95,7 +95,7 @@ def test_files_that_are_no_blob() -> None:
 
 
 def test_images_lie_as_rows_of_patches() -> None:
-    """Pixel (row, column, channel) of patch p is byte (channel, row, column) of row p + 1; row 0 and padding are 0x80."""
+    """Pixel (row, column, channel) of patch p is byte (channel, row, column) of row p + 1; row 0 and padding: 0x80."""
     manifest = read_blob(BLOB).manifest
     height, width = DESIGN.shape.image_size
     patch, channels = DESIGN.shape.patch_size, DESIGN.shape.channels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schedule: every image visits every unit in order, no unit has two images, and slots are free when they are taken."""
+"""The schedule: every image visits every unit in order, no unit has two, and memories are free when they are taken."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_unit_has_one_image_beside_those_that_come_and_go(images: int, depth: 
 
 @given(images=st.integers(1, 40), depth=st.integers(1, 13))
 def test_residual_memories_rotate_without_collision(images: int, depth: int) -> None:
-    """Layer norm 1 of step s uses residual s mod 4, layer norm 2 residual (s + 2) mod 4: the same one for an image's life."""
+    """Layer norm 1 of step s uses residual s mod 4, layer norm 2 residual (s + 2) mod 4: one for an image's life."""
     owner: dict[int, int] = {}
     for number, step in enumerate(schedule(images, depth)):
         for unit, shift in (("ln1", 0), ("ln2", 2)):

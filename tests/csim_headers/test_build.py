@@ -53,7 +53,10 @@ def test_hit_then_miss_when_a_header_changes(project: Path) -> None:
 
 
 def test_flags_are_part_of_the_key(project: Path) -> None:
-    assert len({build(project), build(project, std="c++17"), build(project, opt="-O1"), build(project, defines=["X"])}) == 4
+    assert (
+        len({build(project), build(project, std="c++17"), build(project, opt="-O1"), build(project, defines=["X"])})
+        == 4
+    )
 
 
 def test_two_processes_build_once(project: Path) -> None:

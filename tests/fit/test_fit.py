@@ -84,7 +84,9 @@ def test_estimate_scales_with_the_clock() -> None:
 def test_more_lanes_take_fewer_cycles() -> None:
     board = load_board("zcu104")
     cycles = [
-        estimate(fit(MNIST, board, overrides={"tk": 8, "tc": 4, "td": 2, "tt_nsa": tt, "tt_nmp": tt}).design).cycles_per_image
+        estimate(
+            fit(MNIST, board, overrides={"tk": 8, "tc": 4, "td": 2, "tt_nsa": tt, "tt_nmp": tt}).design
+        ).cycles_per_image
         for tt in (4, 10, 26)
     ]
     assert cycles == sorted(cycles, reverse=True)
@@ -147,4 +149,6 @@ def test_resources_count_every_memory_once() -> None:
     found = fit(MNIST, load_board("zcu104"))
     again = resources(found.design)
     assert again == found.resources
-    assert {"nsa_xn", "nmp_xn", "key", "value", "weights", "residual", "nsa_branch", "nmp_branch"} <= set(again.memory_rows)
+    assert {"nsa_xn", "nmp_xn", "key", "value", "weights", "residual", "nsa_branch", "nmp_branch"} <= set(
+        again.memory_rows
+    )

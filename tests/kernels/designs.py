@@ -20,7 +20,14 @@ DESIGNS = {
             "even",
             "zcu104",
             ViTShape(
-                image_size=(16, 16), channels=1, patch_size=4, embed_dim=32, depth=2, num_heads=2, hidden_dim=64, num_classes=8
+                image_size=(16, 16),
+                channels=1,
+                patch_size=4,
+                embed_dim=32,
+                depth=2,
+                num_heads=2,
+                hidden_dim=64,
+                num_classes=8,
             ),
             Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td=4, lt=2),
         ),
@@ -29,7 +36,14 @@ DESIGNS = {
             "ragged",
             "zcu104",
             ViTShape(
-                image_size=(12, 12), channels=3, patch_size=4, embed_dim=36, depth=2, num_heads=3, hidden_dim=50, num_classes=7
+                image_size=(12, 12),
+                channels=3,
+                patch_size=4,
+                embed_dim=36,
+                depth=2,
+                num_heads=3,
+                hidden_dim=50,
+                num_classes=7,
             ),
             Folding(tt_nsa=6, tt_nmp=12, tc=2, tk=8, td=3, lt=3),
         ),
@@ -38,7 +52,14 @@ DESIGNS = {
             "one-head",
             "pynq-z2",
             ViTShape(
-                image_size=(8, 12), channels=1, patch_size=4, embed_dim=22, depth=1, num_heads=1, hidden_dim=30, num_classes=3
+                image_size=(8, 12),
+                channels=1,
+                patch_size=4,
+                embed_dim=22,
+                depth=1,
+                num_heads=1,
+                hidden_dim=30,
+                num_classes=3,
             ),
             Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td=4, lt=2),
         ),
@@ -47,7 +68,14 @@ DESIGNS = {
             "wide",
             "zcu104",
             ViTShape(
-                image_size=(12, 12), channels=1, patch_size=4, embed_dim=40, depth=1, num_heads=2, hidden_dim=72, num_classes=1
+                image_size=(12, 12),
+                channels=1,
+                patch_size=4,
+                embed_dim=40,
+                depth=1,
+                num_heads=2,
+                hidden_dim=72,
+                num_classes=1,
             ),
             Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td=10, lt=5),
         ),

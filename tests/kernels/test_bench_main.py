@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kernels.support import quant_model, write_sources
+
 from kernels.designs import DESIGNS
+from kernels.support import quant_model, write_sources
 from vitforge.csim.build import build_executable
 from vitforge.csim.run import HEADER_SETS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from kernels.support import quant_model
 from vitforge.csim.layout import (
     activation_memory,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from kernels.support import MODELS, images, quant_model
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck

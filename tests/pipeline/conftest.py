@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from vitforge.boards import load_board
 from vitforge.generate import GenerateResult, generate
 

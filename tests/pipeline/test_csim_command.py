@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
 from vitforge.cli import main
 from vitforge.csim.run import csim
 from vitforge.generate import GenerateResult
@@ -24,7 +25,9 @@ def test_shipped_model_is_bit_exact_on_64_images(generated: GenerateResult) -> N
     assert facts["images"] == 64
     assert facts["seconds"] > 0
     names = [kernel["name"] for kernel in facts["kernels"]]
-    assert {"dsp_pack", "requantize", "layer_norm", "softmax", "keep_mask", "nsa_engine", "nmp_engine", "model"} <= set(names)
+    assert {"dsp_pack", "requantize", "layer_norm", "softmax", "keep_mask", "nsa_engine", "nmp_engine", "model"} <= set(
+        names
+    )
     assert all(kernel["elements"] > 0 and kernel["mismatches"] == 0 for kernel in facts["kernels"])
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+
 from vitforge.boards import load_board
 from vitforge.cli import main
 from vitforge.demo import DemoResult, demo
-
 
 KEYS = {
     "float_top1",

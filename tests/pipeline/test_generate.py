@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from vitforge.boards import RESOURCES, list_boards, load_board
 from vitforge.cli import main
 from vitforge.generate import GenerateResult, generate
@@ -146,10 +147,13 @@ def test_bad_config_gets_one_sentence(text: str, says: str, tmp_path: Path) -> N
 
 
 def test_a_model_too_big_for_the_board_is_refused_by_resource(tmp_path: Path) -> None:
-    board = (Path(os.fspath(tmp_path)) / "tiny.toml")
+    board = Path(os.fspath(tmp_path)) / "tiny.toml"
     facts = load_board("pynq-z2")
-    lines = [f'{key} = {getattr(facts, key)!r}'.replace("'", '"') for key in ("title", "part", "dsp_family", "ps")]
-    lines += [f"{key} = {getattr(facts, key)}" for key in ("lut", "ff", "uram", "axi_bits", "hp_ports", "pll_mhz", "clock_mhz")]
+    lines = [f"{key} = {getattr(facts, key)!r}".replace("'", '"') for key in ("title", "part", "dsp_family", "ps")]
+    lines += [
+        f"{key} = {getattr(facts, key)}"
+        for key in ("lut", "ff", "uram", "axi_bits", "hp_ports", "pll_mhz", "clock_mhz")
+    ]
     lines += ['name = "tiny"', "bram36 = 2", "dsp = 220", f'pynq_image = "{facts.pynq_image}"']
     board.write_text("\n".join(lines))
     done = CliRunner().invoke(main, ["generate", "--board-file", str(board), "-o", str(tmp_path / "out")])

@@ -43,7 +43,10 @@ def float_model(seed: int = 0, scale: float = 1.0) -> ViTModel:
         layers |= {f"blocks.{i}.{n}": s for n, s in (("fc1", (hidden, d)), ("fc2", (d, hidden)))}
         norms += [f"blocks.{i}.norm1", f"blocks.{i}.norm2"]
     for name, (rows, columns) in layers.items():
-        tensors |= {f"{name}.weight": normal(rows, columns, spread=columns**-0.5), f"{name}.bias": normal(rows, spread=0.1)}
+        tensors |= {
+            f"{name}.weight": normal(rows, columns, spread=columns**-0.5),
+            f"{name}.bias": normal(rows, spread=0.1),
+        }
     for name in norms:
         tensors |= {f"{name}.weight": 1 + normal(d, spread=0.2), f"{name}.bias": normal(d, spread=0.2)}
     return ViTModel(

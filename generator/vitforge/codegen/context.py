@@ -15,7 +15,6 @@ from vitforge.design.registers import ARGUMENTS, TOP_NAME
 _DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
 
 
-
 def namespace(design: Design) -> str:
     """C++ namespace of a generated project: two projects can live in one process."""
     return f"vitforge_{design.name.replace('-', '_')}_{design_hash(design).hex()[:8]}"
@@ -102,9 +101,7 @@ class TypesContext:
         f = design.folding
         score_bits = 16 * f.td * f.tc
         widest = max(score_bits, 32 * f.tc, 96 * f.lt, 16 * f.lt * f.tc, 1024)
-        return cls(
-            namespace=namespace(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest
-        )
+        return cls(namespace=namespace(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from vitforge_host.blob import pack_images, read_blob
-from vitforge_host.schedule import chunk_lists
 
 from vitforge import __version__
 from vitforge.codegen.context import (
@@ -31,6 +30,8 @@ from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
 from vitforge.resources import data_dir
+from vitforge_host.blob import pack_images, read_blob
+from vitforge_host.schedule import chunk_lists
 
 Files = dict[str, bytes]
 TEST_BENCH_IMAGES = 5  # more than the four in flight, so that a slot is reused
@@ -110,7 +111,7 @@ def host_files() -> Files:
     }
 
 
-def report_files(reports: dict[str, object]) -> Files:
+def report_files(reports: Mapping[str, object]) -> Files:
     """report/*.json"""
     return {f"report/{name}.json": _json(content) for name, content in reports.items()}
 

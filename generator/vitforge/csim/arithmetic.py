@@ -60,7 +60,9 @@ def check_isqrt(library: CsimLibrary, design: Design, check: KernelCheck) -> Non
     rng = np.random.default_rng(_SEED)
     roots = np.concatenate([np.arange(1, 2048), rng.integers(2048, 2**27 - 1, SAMPLES), [2**27 - 1]])
     squares = roots.astype(np.uint64) ** np.uint64(2)
-    values = np.concatenate([np.arange(65536, dtype=np.uint64), squares - np.uint64(1), squares, squares + np.uint64(1)])
+    values = np.concatenate(
+        [np.arange(65536, dtype=np.uint64), squares - np.uint64(1), squares, squares + np.uint64(1)]
+    )
     got = np.zeros(values.size, np.uint32)
     library.call("vf_isqrt", np.ascontiguousarray(values), values.size, got)
     check.compare("root", isqrt(values.astype(np.int64)), got)

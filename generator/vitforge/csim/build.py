@@ -127,7 +127,8 @@ def _compile(
     log = target.parent / _LOG
     objects = [target.parent / f"{i}-{source.stem}.o" for i, source in enumerate(sources)]
     commands = [
-        [compiler, *flags, "-c", str(source), "-o", str(output)] for source, output in zip(sources, objects, strict=True)
+        [compiler, *flags, "-c", str(source), "-o", str(output)]
+        for source, output in zip(sources, objects, strict=True)
     ]
     with ThreadPoolExecutor(max_workers=2) as pool:
         outputs = list(pool.map(_run, commands))
@@ -148,7 +149,13 @@ def _compile(
 def _run(command: Sequence[str]) -> tuple[int, str]:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return 1, f"error: no result within {_TIMEOUT_S} s\n"

@@ -26,7 +26,7 @@ def _activation_index(engine: EngineGeometry, tokens: int, channels: int, base: 
 
 def put_activations(memory: NDArray, engine: EngineGeometry, values: NDArray, *, base: int, stride: int) -> None:
     """Writes ``values`` (tokens, channels) int8 into an activation memory, in place."""
-    memory[_activation_index(engine, *values.shape, base, stride)] = values
+    memory[_activation_index(engine, values.shape[0], values.shape[1], base, stride)] = values
 
 
 def get_activations(
@@ -50,7 +50,7 @@ def _token_index(design: Design, tokens: int, channels: int, base: int) -> tuple
 
 def put_tokens(memory: NDArray, design: Design, values: NDArray, *, base: int = 0) -> None:
     """Writes ``values`` (tokens, channels) int16 into a residual or branch memory, in place."""
-    memory[_token_index(design, *values.shape, base)] = values
+    memory[_token_index(design, values.shape[0], values.shape[1], base)] = values
 
 
 def get_tokens(memory: NDArray, design: Design, tokens: int, channels: int, *, base: int = 0) -> NDArray:

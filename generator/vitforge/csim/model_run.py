@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from vitforge_host.blob import pack_images, read_blob
-from vitforge_host.schedule import chunk_lists
 
 from vitforge.csim.library import CsimLibrary
 from vitforge.design.design import Design
+from vitforge_host.blob import pack_images, read_blob
+from vitforge_host.schedule import chunk_lists
 
 LAUNCH_IMAGES = 64  # bounds the memory of streams, which csim fills before they are read
 
@@ -27,7 +30,11 @@ def run_model(library: CsimLibrary, design: Design, blob: bytes, images: NDArray
 
 
 def _launch(
-    library: CsimLibrary, design: Design, manifest: dict, memory: NDArray[np.uint8], packed: NDArray[np.uint8]
+    library: CsimLibrary,
+    design: Design,
+    manifest: Mapping[str, Any],
+    memory: NDArray[np.uint8],
+    packed: NDArray[np.uint8],
 ) -> NDArray[np.int32]:
     lists, n_steps = chunk_lists(manifest, len(packed))
     entries = [np.ascontiguousarray(lists[unit]) for unit in ("ln1", "nsa", "ln2", "nmp")]

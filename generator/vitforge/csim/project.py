@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitforge_host.blob import BlobError, read_blob
-
 from vitforge.csim.build import build_executable, build_shared
 from vitforge.csim.headers import HeaderSet, own_headers
 from vitforge.design.design import Design
@@ -19,6 +17,7 @@ from vitforge.design.store import design_from_dict
 from vitforge.errors import ConfigError
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.store import load_quantized
+from vitforge_host.blob import BlobError, read_blob
 
 BLOB = "weights/vitforge.blob"
 MODEL = "weights/model"
@@ -78,7 +77,9 @@ def load_project(directory: Path | str) -> Project:
         stored = content["design_hash"]
         settings = dict(content["settings"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{root / 'project.json'} is not a vitforge project file ({error}); generate it again") from None
+        raise ConfigError(
+            f"{root / 'project.json'} is not a vitforge project file ({error}); generate it again"
+        ) from None
     if design_hash(design).hex() != stored:
         raise ConfigError(f"{root / 'project.json'} was changed after it was generated; generate the project again")
     return Project(directory=root, design=design, settings=settings)

@@ -82,7 +82,10 @@ class UnitBench:
     def norm1(
         self, layer: int, residual: NDArray[np.int16], branch: NDArray[np.int16]
     ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-        """(residual, branch) (N, D) int16 -> (new residual int16, norm1 int8). Layer 0 takes its residual from the stream."""
+        """(residual, branch) (N, D) int16 -> (new residual int16, norm1 int8).
+
+        Block 0 takes its residual from the stream, whatever is given here.
+        """
         base = self.design.embed_branch_base if layer == 0 else 0
         return self._norm("vf_ln1_step", [f"ln1.{layer}", "end.ln"], residual, branch, base)
 

@@ -96,7 +96,7 @@ class Design:
     # --- engines -----------------------------------------------------------------------------------
     @cached_property
     def nsa(self) -> EngineGeometry:
-        """Norm + self-attention: XN holds the layer norm and one tile of the final norm; scratch holds Q then context."""
+        """Norm + self-attention: XN holds layer norm and a tile of the final norm; scratch holds Q, then context."""
         d_tiles = ceil_div(self.shape.embed_dim, self.folding.tk)
         return EngineGeometry(
             tt=self.folding.tt_nsa,

@@ -48,7 +48,7 @@ def _divisors(value: int) -> list[int]:
 
 
 def _tile_sizes(seq_len: int, td: int) -> list[int]:
-    """Token tiles worth trying: for each number of tiles the smallest that covers the tokens; even, a multiple of td."""
+    """Token tiles worth trying: for each count of tiles the smallest that covers the tokens; even, a multiple of td."""
     unit = math.lcm(2, td)
     most = ceil_div(seq_len, unit) * unit
     sizes = {min(most, ceil_div(ceil_div(seq_len, tiles), unit) * unit) for tiles in range(1, seq_len + 1)}
@@ -135,7 +135,9 @@ def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
     depth = PACKING_DEPTH[board.dsp_family]
     tk, tc, td, lt = (overrides.get(name) for name in ("tk", "tc", "td", "lt"))
     if tk is not None and depth % tk:
-        raise ConfigError(f"folding.tk = {tk} must divide {depth}, the packing depth of {board.dsp_family}; try {depth}")
+        raise ConfigError(
+            f"folding.tk = {tk} must divide {depth}, the packing depth of {board.dsp_family}; try {depth}"
+        )
     if tc is not None and (tk or depth) % tc:
         raise ConfigError(f"folding.tc = {tc} must divide tk = {tk or depth}; try {_nearest_divisor(tk or depth, tc)}")
     beat = board.axi_bits // 8
@@ -208,7 +210,9 @@ def fit(
     check_overrides(board, overrides)
     start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td=1, lt=1)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
-    found = sorted(_candidates(base, overrides), key=lambda c: (c.cycles, c.dsp, tuple(asdict(c.design.folding).values())))
+    found = sorted(
+        _candidates(base, overrides), key=lambda c: (c.cycles, c.dsp, tuple(asdict(c.design.folding).values()))
+    )
     best = _best(found)
     if best is None:
         raise _refuse(base, overrides)
@@ -248,8 +252,8 @@ def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
         limited += f", whose weights arrive at {design.beat_bytes} a cycle: {n} tokens are too few to hide them"
     return [
         f"tk = {f.tk}: a cascade of {f.tk} products is what {board.dsp_family} packs in pairs without overflow",
-        f"tt = {f.tt_nsa} and {f.tt_nmp}: {design.nsa.token_tiles} and {design.nmp.token_tiles} tiles cover {n} tokens, "
-        f"with {waste[0]} and {waste[1]} to spare",
+        f"tt = {f.tt_nsa} and {f.tt_nmp}: {design.nsa.token_tiles} and {design.nmp.token_tiles} tiles "
+        f"cover {n} tokens, with {waste[0]} and {waste[1]} to spare",
         f"engines balanced to {timing.engine_balance:.0%}: attention {f.array_dsp_nsa} DSPs, MLP {f.array_dsp_nmp}",
         f"td = {f.td}, lt = {f.lt}: the drain empties a tile while the next one works, and layer norm keeps pace",
         f"tightest resource: {tightest}, {getattr(used, tightest):,} of {board.limit(tightest):,} allowed",

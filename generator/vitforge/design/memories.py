@@ -13,7 +13,10 @@ BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384,
 URAM_DEPTH, URAM_WIDTH = 4096, 72
 LUTRAM_DEPTH = 64  # a bank no deeper than this goes to distributed RAM
 LUTRAM_BITS = 1024  # and so does any bank this small
-_LUTRAM_BITS_PER_GROUP, _LUTS_PER_GROUP = 7, 8  # RAM64M8: eight LUTs hold 64 x 7 bits with a port to write and one to read
+_LUTRAM_BITS_PER_GROUP, _LUTS_PER_GROUP = (
+    7,
+    8,
+)  # RAM64M8: eight LUTs hold 64 x 7 bits with a port to write and one to read
 FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
 
 
@@ -75,9 +78,7 @@ def memories(design: Design) -> list[Memory]:
         Memory(name="value", banks=design.value_banks, width_bits=8 * f.tc, depth=design.value_depth),
         Memory(name="weights", banks=nsa.tt * groups, width_bits=8 * f.tc, depth=design.weights_depth, copies=2),
         Memory(name="reciprocals", banks=1, width_bits=32 * f.td, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
-        Memory(
-            name="scores", banks=1, width_bits=word * f.td, depth=design.key_columns * nsa.drain_groups, copies=2
-        ),
+        Memory(name="scores", banks=1, width_bits=word * f.td, depth=design.key_columns * nsa.drain_groups, copies=2),
     ]
     between = [
         Memory(name="residual", banks=f.td, width_bits=word, depth=design.residual_depth, copies=4, may_be_uram=True),

@@ -102,6 +102,4 @@ def resources(design: Design) -> Resources:
         + operands
         + _UNITS * _UNIT_FF
     )
-    return Resources(
-        dsp=sum(rows.values()), bram36=bram36, uram=uram, lut=lut, ff=ff, dsp_rows=rows, memory_rows=held
-    )
+    return Resources(dsp=sum(rows.values()), bram36=bram36, uram=uram, lut=lut, ff=ff, dsp_rows=rows, memory_rows=held)

@@ -7,13 +7,12 @@ import json
 import zlib
 from typing import Any
 
-from vitforge_host.blob import CHECKED_BYTES, HEADER, MAGIC, VERSION
-
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.records import pad
 from vitforge.quantize.sections import build_sections
+from vitforge_host.blob import CHECKED_BYTES, HEADER, MAGIC, VERSION
 
 __all__ = ["build_blob", "build_sections"]
 

@@ -64,9 +64,7 @@ def calibrate(
         clip = float(magnitude.max() if method == "max" else np.percentile(magnitude, percentile))
         seen = Range(low=float(value.min()), high=float(value.max()), clip=clip)
         old = ranges.get(name, seen)
-        ranges[name] = Range(
-            low=min(old.low, seen.low), high=max(old.high, seen.high), clip=max(old.clip, seen.clip)
-        )
+        ranges[name] = Range(low=min(old.low, seen.low), high=max(old.high, seen.high), clip=max(old.clip, seen.clip))
 
     for first in range(0, len(images), batch):
         if progress is not None:

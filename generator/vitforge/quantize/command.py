@@ -43,8 +43,6 @@ def quantize_files(
     check_output(output, MARKER)
     float_model = load_model(model)
     pictures = load_images(calibration, float_model.shape)[:images]
-    quantized, report = quantize_model(
-        float_model, pictures, method=method, percentile=percentile, progress=progress
-    )
+    quantized, report = quantize_model(float_model, pictures, method=method, percentile=percentile, progress=progress)
     write_project(output, quantized_files(quantized, report), MARKER)
     return report

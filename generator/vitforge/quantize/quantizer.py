@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float model and ranges to integer parameters (DESIGN section 4): symmetric, weights per channel, activations per tensor."""
+"""Float model and ranges to integer parameters: symmetric, weights per output channel, activations per tensor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ _PIXEL_LEVELS, _PIXEL_ZERO = 255.0, 128.0
 _NORM_SHIFTS = range(30, 0, -1)
 
 
-def quantize_linear(
-    name: str, weight: NDArray, bias: NDArray, scale_in: float, scale_out: float
-) -> QuantLinear:
+def quantize_linear(name: str, weight: NDArray, bias: NDArray, scale_in: float, scale_out: float) -> QuantLinear:
     """Integers of ``y = x @ weight.T + bias``, x at ``scale_in``, y at ``scale_out``.
 
-    weight : (out, in) float; bias : (out,) float. The scale of a row is max|w| / 127, or larger where the row is so small
-    that its multiplier would leave its range or its bias the accumulator.
+    weight : (out, in) float; bias : (out,) float. The scale of a row is max|w| / 127, or larger where the row is so
+    small that its multiplier would leave its range or its bias the accumulator.
 
     Raises ModelError where a row can overflow the 27-bit accumulator.
     """
@@ -92,7 +90,7 @@ def _activation_scales(ranges: Mapping[str, Range], depth: int) -> dict[str, flo
         residual += [f"x.{i}.attn", f"x.{i}.mlp", f"blocks.{i}.proj", f"blocks.{i}.fc2"]
     scales["norm"] = _scale(ranges["norm"].clip, INT8)
     scales["residual"] = _scale(RESIDUAL_HEADROOM * max(ranges[name].magnitude for name in residual), INT16)
-    scales |= {name: scales["residual"] for name in residual}
+    scales |= dict.fromkeys(residual, scales["residual"])
     scales["logits"] = _scale(ranges["logits"].magnitude, LOGIT_LEVELS)
     return scales
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binary records of the weight streams: descriptors, column tiles, layer-norm records (docs/architecture.md, Streams)."""
+"""Binary records of the weight streams (docs/architecture.md, Streams): descriptors, column tiles, norm records."""
 
 from __future__ import annotations
 
@@ -150,7 +150,9 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) 
     return stream.tobytes()
 
 
-def linear_job(design: Design, layer: QuantLinear, targets: Sequence[Target], job: ArrayJob, gelu: bytes = b"") -> bytes:
+def linear_job(
+    design: Design, layer: QuantLinear, targets: Sequence[Target], job: ArrayJob, gelu: bytes = b""
+) -> bytes:
     """A LINEAR job with its activation table and column tiles."""
     return job.encode() + gelu + column_tiles(design, layer, targets)
 

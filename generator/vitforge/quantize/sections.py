@@ -27,8 +27,10 @@ Pair = tuple[int, int]
 
 
 def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
-    """Section name -> bytes (whole beats): ``nsa.{l}``, ``nmp.{l}``, ``ln1.{l}``, ``ln2.{l}``, ``nsa.head``, ``nmp.embed``,
-    ``ln1.final``, ``ln2.load``, ``end.array``, ``end.ln``.
+    """Section name -> bytes (whole beats).
+
+    Of each block i: ``ln1.{i}``, ``nsa.{i}``, ``ln2.{i}``, ``nmp.{i}``. Once: ``ln2.load``, ``nmp.embed``,
+    ``ln1.final``, ``nsa.head``. The end marks of a step: ``end.array``, ``end.ln``.
     """
     nsa, nmp, shape = design.nsa, design.nmp, design.shape
     whole = (0, nsa.xn_stride)
@@ -51,9 +53,7 @@ def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
     return sections
 
 
-def _norm(
-    design: Design, norm: QuantNorm, tokens: int, branch_base: int, out: Pair, table: bytes = b""
-) -> bytes:
+def _norm(design: Design, norm: QuantNorm, tokens: int, branch_base: int, out: Pair, table: bytes = b"") -> bytes:
     job = NormJob(
         op=NormOp.NORM,
         has_table=bool(table),

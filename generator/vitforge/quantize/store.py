@@ -26,13 +26,24 @@ REPORT = "report.json"
 _FORMAT = 1
 _LINEARS, _NORMS = ("qkv", "proj", "fc1", "fc2"), ("norm1", "norm2")
 _SCALARS = ("score_mult", "score_shift", "context_mult", "context_shift")
-_DTYPES = {"weight": np.int8, "bias": np.int32, "mult": np.int32, "shift": np.int32, "gamma": np.int16, "beta": np.int32}
+_DTYPES = {
+    "weight": np.int8,
+    "bias": np.int32,
+    "mult": np.int32,
+    "shift": np.int32,
+    "gamma": np.int16,
+    "beta": np.int32,
+}
 _MULT_RANGE, _SHIFT_RANGE = (1 << 15, (1 << 16) - 1), (1, 40)
 
 
 def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dict[str, bytes]:
     """File name -> bytes; the same model gives the same bytes."""
-    tensors: dict[str, NDArray] = {"x0": model.x0, **_linear_out("patch", model.patch), **_linear_out("head", model.head)}
+    tensors: dict[str, NDArray] = {
+        "x0": model.x0,
+        **_linear_out("patch", model.patch),
+        **_linear_out("head", model.head),
+    }
     tensors |= _norm_out("norm", model.norm)
     scalars: dict[str, int] = {"norm.shift": model.norm.shift, "norm.eps": model.norm.eps}
     for i, block in enumerate(model.blocks):
@@ -80,7 +91,9 @@ def load_quantized(directory: Path) -> QuantModel:
         content = json.loads((directory / MARKER).read_bytes())
         tensors = load_tensors((directory / TENSORS).read_bytes())
     except OSError as error:
-        raise ModelError(f"{error.filename} cannot be read ({error.strerror}); give a directory of vitforge quantize") from None
+        raise ModelError(
+            f"{error.filename} cannot be read ({error.strerror}); give a directory of vitforge quantize"
+        ) from None
     except (ValueError, SafetensorError) as error:
         raise ModelError(f"{directory} is damaged ({error}); quantise the model again") from None
     try:
@@ -147,11 +160,16 @@ class _Reader:
 
     def block(self, prefix: str) -> QuantBlock:
         d, hidden = self.shape.embed_dim, self.shape.hidden_dim
-        sizes = {"qkv": (3 * d, d), "proj": (d, d), "fc1": (hidden, d), "fc2": (d, hidden)}
-        limits = {"score_mult": _MULT_RANGE, "context_mult": _MULT_RANGE}
         return QuantBlock(
+            norm1=self.norm(prefix + "norm1"),
+            qkv=self.linear(prefix + "qkv", 3 * d, d),
+            score_mult=self.scalar(prefix + "score_mult", *_MULT_RANGE),
+            score_shift=self.scalar(prefix + "score_shift", *_SHIFT_RANGE),
+            context_mult=self.scalar(prefix + "context_mult", *_MULT_RANGE),
+            context_shift=self.scalar(prefix + "context_shift", *_SHIFT_RANGE),
+            proj=self.linear(prefix + "proj", d, d),
+            norm2=self.norm(prefix + "norm2"),
+            fc1=self.linear(prefix + "fc1", hidden, d),
             gelu=self.tensor(prefix + "gelu", (256,), np.int8),
-            **{name: self.linear(prefix + name, *sizes[name]) for name in _LINEARS},
-            **{name: self.norm(prefix + name) for name in _NORMS},
-            **{name: self.scalar(prefix + name, *limits.get(name, _SHIFT_RANGE)) for name in _SCALARS},
+            fc2=self.linear(prefix + "fc2", d, hidden),
         )

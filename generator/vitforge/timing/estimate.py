@@ -67,7 +67,13 @@ def _header(design: Design) -> int:
 
 
 def linear_cycles(
-    design: Design, engine: EngineGeometry, shape: LinearShape, tiles: int, *, columns: int | None = None, gelu: bool = False
+    design: Design,
+    engine: EngineGeometry,
+    shape: LinearShape,
+    tiles: int,
+    *,
+    columns: int | None = None,
+    gelu: bool = False,
 ) -> int:
     """A LINEAR job over ``tiles`` token tiles: first weight tile, then every column tile, then the last drain."""
     columns = shape.column_tiles if columns is None else columns
