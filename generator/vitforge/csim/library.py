@@ -31,9 +31,13 @@ class CsimLibrary:
     def call(self, name: str, *arguments: Any) -> int:
         """Calls the function ``name``; arrays (C-contiguous) go as pointers, integers as 32-bit scalars.
 
-        Raises CheckError with the simulation's own words if it faults, ValueError for an array that is not contiguous.
+        Raises CheckError with the simulation's own words if it faults, or if the library has no such function;
+        ValueError for an array that is not contiguous.
         """
-        function = getattr(self._library, name)
+        try:
+            function = getattr(self._library, name)
+        except AttributeError:
+            raise CheckError(f"{self.path} has no function {name}; generate the project again") from None
         function.restype = ctypes.c_longlong
         result = int(function(*[_convert(argument) for argument in arguments]))
         if result == _FAULT:

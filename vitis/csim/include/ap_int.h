@@ -26,8 +26,14 @@ constexpr int limbs_of(int width) { return (width + 63) / 64; }
                 std::to_string(width) + " bits");
 }
 
-[[noreturn]] inline void does_not_fit(word_t value, int width) {
-    throw Fault("value " + std::to_string(value) + " does not fit a field of " + std::to_string(width) + " bits");
+[[noreturn]] inline void does_not_fit(const std::string &value, int width) {
+    throw Fault("value " + value + " does not fit a field of " + std::to_string(width) + " bits");
+}
+
+inline void check_shift(int shift) {
+    if (shift < 0) {
+        throw Fault("shift by " + std::to_string(shift) + " bits");
+    }
 }
 
 // Little-endian limbs; bits above W are always zero.
@@ -36,12 +42,9 @@ struct Limbs {
     static constexpr int count = limbs_of(W);
     word_t limb[count];
 
-    // A field of at most 64 bits.
+    // A field of 1 to 64 bits, which the caller has checked.
     word_t get(int hi, int lo) const {
         const int width = hi - lo + 1;
-        if (lo < 0 || hi >= W || width < 1 || width > 64) {
-            bad_range(hi, lo, W);
-        }
         const int index = lo / 64;
         const int shift = lo % 64;
         word_t value = limb[index] >> shift;
@@ -53,11 +56,8 @@ struct Limbs {
 
     void set(int hi, int lo, word_t value) {
         const int width = hi - lo + 1;
-        if (lo < 0 || hi >= W || width < 1 || width > 64) {
-            bad_range(hi, lo, W);
-        }
         if ((value & ~low_mask(width)) != 0) {
-            does_not_fit(value, width);
+            does_not_fit(std::to_string(value), width);
         }
         const int index = lo / 64;
         const int shift = lo % 64;
@@ -80,60 +80,84 @@ struct Limbs {
 template <int W>
 struct ap_uint;
 
+// A field of a word, to be read. It refers to the word, so it must not outlive it.
 template <int W>
-class ap_range_value;
-
-// A field of a word: read it, or write what fits it.
-template <int W>
-class ap_range_ref {
+class ap_range_value {
   public:
-    ap_range_ref(vitforge_csim::Limbs<W> &limbs, int hi, int lo) : limbs_(limbs), hi_(hi), lo_(lo) {}
-
-    template <class T, class = typename std::enable_if<std::is_integral<T>::value>::type>
-    ap_range_ref &operator=(T value) {
-        limbs_.set(hi_, lo_, static_cast<vitforge_csim::word_t>(value));
-        return *this;
-    }
-    ap_range_ref &operator=(const ap_range_ref &other) { return *this = other.to_uint64(); }
-    template <int W2>
-    ap_range_ref &operator=(const ap_range_ref<W2> &other) {
-        return *this = other.to_uint64();
-    }
-    template <int W2>
-    ap_range_ref &operator=(const ap_range_value<W2> &other) {
-        return *this = other.to_uint64();
-    }
-    template <int W2>
-    ap_range_ref &operator=(const ap_uint<W2> &other) {
-        return *this = other.to_uint64();
+    ap_range_value(const vitforge_csim::Limbs<W> &limbs, int hi, int lo) : hi_(hi), lo_(lo), limbs_(limbs) {
+        if (lo < 0 || hi >= W || hi < lo) {
+            vitforge_csim::bad_range(hi, lo, W);
+        }
     }
 
-    vitforge_csim::word_t to_uint64() const { return limbs_.get(hi_, lo_); }
+    // The low 64 bits, as AMD's; a whole field of more bits is read by constructing an ap_uint from it.
+    vitforge_csim::word_t to_uint64() const { return limbs_.get(chunk_end(lo_), lo_); }
     vitforge_csim::sword_t to_int64() const { return static_cast<vitforge_csim::sword_t>(to_uint64()); }
     unsigned int to_uint() const { return static_cast<unsigned int>(to_uint64()); }
     int to_int() const { return static_cast<int>(to_uint64()); }
     operator vitforge_csim::word_t() const { return to_uint64(); }
 
-  private:
-    vitforge_csim::Limbs<W> &limbs_;
+    // Bits 64 * index to 64 * index + 63 of the field, zero above it.
+    vitforge_csim::word_t chunk(int index) const {
+        const int start = lo_ + 64 * index;
+        return start > hi_ ? 0 : limbs_.get(chunk_end(start), start);
+    }
+    int chunks() const { return vitforge_csim::limbs_of(hi_ - lo_ + 1); }
+
+  protected:
+    int chunk_end(int start) const { return hi_ - start < 64 ? hi_ : start + 63; }
+
     int hi_;
     int lo_;
-};
-
-// The same of a word that cannot be written.
-template <int W>
-class ap_range_value {
-  public:
-    explicit ap_range_value(vitforge_csim::word_t value) : value_(value) {}
-
-    vitforge_csim::word_t to_uint64() const { return value_; }
-    vitforge_csim::sword_t to_int64() const { return static_cast<vitforge_csim::sword_t>(value_); }
-    unsigned int to_uint() const { return static_cast<unsigned int>(value_); }
-    int to_int() const { return static_cast<int>(value_); }
-    operator vitforge_csim::word_t() const { return value_; }
 
   private:
-    vitforge_csim::word_t value_;
+    const vitforge_csim::Limbs<W> &limbs_;
+};
+
+// The same of a word that can be written: a field takes only what fits it.
+template <int W>
+class ap_range_ref : public ap_range_value<W> {
+  public:
+    ap_range_ref(vitforge_csim::Limbs<W> &limbs, int hi, int lo) : ap_range_value<W>(limbs, hi, lo), target_(limbs) {}
+    ap_range_ref(const ap_range_ref &) = default;
+
+    template <class T, class = typename std::enable_if<std::is_integral<T>::value>::type>
+    ap_range_ref &operator=(T value) {
+        if (std::is_signed<T>::value && value < static_cast<T>(0)) {
+            vitforge_csim::does_not_fit(std::to_string(value), this->hi_ - this->lo_ + 1);
+        }
+        target_.set(this->chunk_end(this->lo_), this->lo_, static_cast<vitforge_csim::word_t>(value));
+        for (int i = 1; i < this->chunks(); ++i) {
+            set_chunk(i, 0);
+        }
+        return *this;
+    }
+    ap_range_ref &operator=(const ap_range_ref &other) {
+        return *this = static_cast<const ap_range_value<W> &>(other);
+    }
+    template <int W2>
+    ap_range_ref &operator=(const ap_range_value<W2> &other) {
+        return *this = ap_uint<(W > W2 ? W : W2)>(other);  // a copy first: the fields may overlap
+    }
+    template <int W2>
+    ap_range_ref &operator=(const ap_uint<W2> &other) {
+        for (int i = 0; i < other.limbs.count || i < this->chunks(); ++i) {
+            set_chunk(i, i < other.limbs.count ? other.limbs.limb[i] : 0);
+        }
+        return *this;
+    }
+
+  private:
+    void set_chunk(int index, vitforge_csim::word_t value) {
+        if (index < this->chunks()) {
+            const int start = this->lo_ + 64 * index;
+            target_.set(this->chunk_end(start), start, value);
+        } else if (value != 0) {
+            vitforge_csim::does_not_fit("of a longer word", this->hi_ - this->lo_ + 1);
+        }
+    }
+
+    vitforge_csim::Limbs<W> &target_;
 };
 
 // Unsigned word of W bits. Assignment truncates, as the hardware does.
@@ -165,12 +189,15 @@ struct ap_uint {
         limbs.trim();
     }
     template <int W2>
-    ap_uint(const ap_range_ref<W2> &field) : ap_uint(field.to_uint64()) {}  // NOLINT
-    template <int W2>
-    ap_uint(const ap_range_value<W2> &field) : ap_uint(field.to_uint64()) {}  // NOLINT
+    ap_uint(const ap_range_value<W2> &field) {  // NOLINT: implicit, as AMD's
+        for (int i = 0; i < limbs.count; ++i) {
+            limbs.limb[i] = field.chunk(i);
+        }
+        limbs.trim();
+    }
 
     ap_range_ref<W> range(int hi, int lo) { return ap_range_ref<W>(limbs, hi, lo); }
-    ap_range_value<W> range(int hi, int lo) const { return ap_range_value<W>(limbs.get(hi, lo)); }
+    ap_range_value<W> range(int hi, int lo) const { return ap_range_value<W>(limbs, hi, lo); }
     ap_range_ref<W> operator()(int hi, int lo) { return range(hi, lo); }
     ap_range_value<W> operator()(int hi, int lo) const { return range(hi, lo); }
     ap_range_ref<W> operator[](int bit) { return range(bit, bit); }
@@ -216,6 +243,7 @@ struct ap_uint {
         return result;
     }
     ap_uint operator<<(int shift) const {
+        vitforge_csim::check_shift(shift);
         ap_uint result = 0;
         for (int i = shift / 64; i < limbs.count; ++i) {
             const int source = i - shift / 64;
@@ -228,6 +256,7 @@ struct ap_uint {
         return result;
     }
     ap_uint operator>>(int shift) const {
+        vitforge_csim::check_shift(shift);
         ap_uint result = 0;
         for (int i = 0; i + shift / 64 < limbs.count; ++i) {
             const int source = i + shift / 64;
