@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#define AP_INT_MAX_W 4096  // AMD's headers stop at 1024 bits otherwise
 #include "ap_int.h"
 #include "hls_stream.h"
 
@@ -73,7 +74,25 @@ static void exercise() {
     print_word("seven", seven);
 }
 
+// Fields of more than 64 bits: FIELD bits from bit `low` of a word of W bits.
+template <int FIELD, int W>
+static void exercise_wide_fields(int low) {
+    const int high = low + FIELD - 1;
+    ap_uint<W> word = random_word<W>();
+    const ap_uint<W> other = random_word<W>();
+    const ap_uint<FIELD> field = other.range(high, low);
+    print_word("wide field", field);
+    std::printf("low part %llx\n", static_cast<unsigned long long>(other.range(high, low).to_uint64()));
+    word.range(high, low) = random_word<FIELD>();
+    print_word("wide set", word);
+    word.range(high, low) = other.range(FIELD - 1, 0);
+    print_word("wide copied", word);
+    word.range(high, low) = 5;
+    print_word("wide five", word);
+}
+
 int main() {
+    exercise<1>();
     exercise<7>();
     exercise<8>();
     exercise<16>();
@@ -90,6 +109,11 @@ int main() {
     exercise<256>();
     exercise<320>();
     exercise<1000>();
+    exercise<1024>();
+    exercise<2048>();
+    exercise_wide_fields<96, 256>(7);
+    exercise_wide_fields<128, 256>(128);
+    exercise_wide_fields<160, 1024>(64);
     hls::stream<ap_uint<128> > stream("words");
     for (int i = 0; i < 100; ++i) {
         stream.write(random_word<128>());

@@ -40,6 +40,63 @@ long long too_big_for_its_field() {
     });
 }
 
+long long negative_in_a_field() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<96> word = 0;
+        word.range(63, 0) = -2;
+        return 0;
+    });
+}
+
+long long long_word_in_a_short_field() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<256> word = 0;
+        ap_uint<160> source = 0;
+        source[150] = 1;
+        word.range(127, 0) = source;
+        return 0;
+    });
+}
+
+long long range_backwards() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<96> word = 0;
+        word.range(7, 8) = 0;
+        return 0;
+    });
+}
+
+long long negative_shift() {
+    return vitforge_csim::guarded([]() -> long long {
+        const ap_uint<96> word = 1;
+        const int shift = -1;
+        return (word << shift).to_int();
+    });
+}
+
+long long tokens_in_order() {
+    return vitforge_csim::guarded([]() -> long long {
+        hls::stream<int> numbers("numbers");
+        int next = 0;
+        for (int i = 0; i < 300000; ++i) {  // never empty, so what was read must be given back on the way
+            numbers << i;
+            if (i % 3 != 0) {
+                int token = -1;
+                if (!numbers.read_nb(token) || token != next++) {
+                    return 1;
+                }
+            }
+        }
+        while (!numbers.empty()) {
+            if (numbers.read() != next++) {
+                return 2;
+            }
+        }
+        int token = -1;
+        return next == 300000 && numbers.size() == 0 && !numbers.read_nb(token) ? 0 : 3;
+    });
+}
+
 long long all_right() {
     return vitforge_csim::guarded([]() -> long long {
         hls::stream<int> numbers("numbers");

@@ -114,3 +114,8 @@ def test_a_file_that_is_no_library(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_bytes(b"no library")
     with pytest.raises(CheckError, match=r"x\.so"):
         CsimLibrary(tmp_path / "x.so")
+
+
+def test_a_function_that_is_not_there(project: Path) -> None:
+    with pytest.raises(CheckError, match="no function question"):
+        CsimLibrary(build(project)).call("question")

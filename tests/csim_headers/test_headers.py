@@ -40,12 +40,20 @@ def faults() -> CsimLibrary:
         ("empty_read", "empty stream numbers"),
         ("leftover", "stream numbers still holds 1 tokens"),
         ("range_outside", "bits 96 to 90 of a word of 96 bits"),
+        ("range_backwards", "bits 7 to 8 of a word of 96 bits"),
         ("too_big_for_its_field", "256 does not fit a field of 8 bits"),
+        ("negative_in_a_field", "-2 does not fit a field of 64 bits"),
+        ("long_word_in_a_short_field", "does not fit a field of 128 bits"),
+        ("negative_shift", "shift by -1 bits"),
     ],
 )
 def test_mistakes_are_named(faults: CsimLibrary, name: str, says: str) -> None:
     with pytest.raises(CheckError, match=says):
         faults.call(name)
+
+
+def test_tokens_keep_their_order(faults: CsimLibrary) -> None:
+    assert faults.call("tokens_in_order") == 0
 
 
 def test_a_fault_does_not_stick(faults: CsimLibrary) -> None:
@@ -55,6 +63,8 @@ def test_a_fault_does_not_stick(faults: CsimLibrary) -> None:
 
 
 def test_where_amds_headers_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (OVERRIDE, "XILINX_HLS", "XILINX_VITIS"):
+        monkeypatch.delenv(name, raising=False)
     package = find_amd_headers()
     assert package.origin == "package hls4ml"
     monkeypatch.setenv("XILINX_HLS", str(tmp_path / "vitis"))
