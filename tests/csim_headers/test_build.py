@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from vitforge.csim.build import build_shared
+from vitforge.csim.build import build_executable, build_shared
 from vitforge.csim.headers import own_headers
 from vitforge.csim.library import CsimLibrary
 from vitforge.errors import CheckError, ConfigError, ToolError
@@ -59,7 +60,10 @@ def test_flags_are_part_of_the_key(project: Path) -> None:
     )
 
 
-def test_two_processes_build_once(project: Path) -> None:
+def test_processes_that_want_the_same_compile_it_once(project: Path) -> None:
+    compiler = project / "counting-g++"
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> {project}/calls\nexec g++ "$@"\n')
+    compiler.chmod(0o755)
     script = (
         "import sys; from pathlib import Path; from vitforge.csim.build import build_shared; "
         "from vitforge.csim.headers import own_headers; p = Path(sys.argv[1]); "
@@ -67,12 +71,20 @@ def test_two_processes_build_once(project: Path) -> None:
         "cache_dir=p / 'cache'))"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", script, str(project)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(project)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "CXX": str(compiler)},
+        )
         for _ in range(3)
     ]
     paths = {process.communicate(timeout=60)[0].strip() for process in running}
     assert len(paths) == 1
     assert CsimLibrary(Path(paths.pop())).call("answer") == 41
+    calls = (project / "calls").read_text().splitlines()
+    assert sum(" -c " in call for call in calls) == 1
+    assert sum("-shared" in call for call in calls) == 1
 
 
 def test_the_first_error_and_the_log_are_named(project: Path) -> None:
@@ -82,6 +94,20 @@ def test_the_first_error_and_the_log_are_named(project: Path) -> None:
     assert caught.value.exit_code == 3
     log = Path(str(caught.value).split("log: ")[1].rstrip(")"))
     assert "error" in log.read_text()
+
+
+def test_a_missing_definition_is_named(project: Path) -> None:
+    (project / "answer.cpp").write_text("extern int elsewhere();\nint main() { return elsewhere(); }\n")
+    with pytest.raises(ToolError, match="undefined reference to .elsewhere"):
+        build_executable(
+            [project / "answer.cpp"], headers=own_headers(), include_dirs=[], name="x", cache_dir=project / "cache"
+        )
+
+
+def test_a_missing_source_is_named(project: Path) -> None:
+    (project / "answer.cpp").unlink()
+    with pytest.raises(ConfigError, match=r"answer\.cpp cannot be read"):
+        build(project)
 
 
 def test_a_warning_is_an_error(project: Path) -> None:

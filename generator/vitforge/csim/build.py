@@ -27,6 +27,7 @@ LOOPS = ("-fpeel-loops", "-ftree-vectorize", "-fvect-cost-model=dynamic")
 HOW_TO_GET = "apt install g++, dnf install gcc-c++, brew install gcc, or conda install -c conda-forge cxx-compiler"
 _TIMEOUT_S = 600
 _LOG = "compile.log"
+_SIGNS = (" error: ", "undefined reference")  # of the line that says what is wrong
 
 
 def find_compiler() -> str:
@@ -116,8 +117,6 @@ def _locked(root: Path, key: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     except OSError as error:
-        if error.filename is None or not str(error.filename).startswith(str(root)):
-            raise
         raise ConfigError(
             f"the compile cache {root} cannot be written ({error.strerror}); set {CACHE_VARIABLE} to another directory"
         ) from None
@@ -141,7 +140,9 @@ def _compile(
     if any(code != 0 for code, _ in outputs):
         text = next(text for code, text in outputs if code != 0)
         lines = text.splitlines()
-        first = next((line for line in lines if "error" in line), lines[-1] if lines else "no message")
+        first = next(
+            (line for line in lines if any(sign in line for sign in _SIGNS)), lines[-1] if lines else "no message"
+        )
         raise ToolError(f"the compiler failed: {first.strip()} (log: {log})")
     fresh.replace(target)
     for path in objects:
@@ -149,6 +150,7 @@ def _compile(
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Exit code and output, in English whatever the user's locale."""
     try:
         done = subprocess.run(
             command,
@@ -158,6 +160,7 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
             timeout=_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
         return 1, f"error: no result within {_TIMEOUT_S} s\n"
@@ -171,7 +174,10 @@ def _key(compiler: str, flags: Sequence[str], sources: Sequence[Path], directori
     for text in (_compiler_version(compiler), *flags):
         digest.update(text.encode() + b"\0")
     for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+        try:
+            digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+        except OSError as error:
+            raise ConfigError(f"{source} cannot be read ({error.strerror}); generate the project again") from None
     for directory in directories:
         digest.update(_directory_digest(directory))
     return digest.hexdigest()[:32]
