@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitforge.design.design import Design
+from vitforge.design.design import NORM_LATENCY, Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.geometry import EngineGeometry, ceil_div
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
@@ -88,6 +88,19 @@ class ModelContext:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NormContext:
+    """norm_step.hpp"""
+
+    fifo_depth: int
+    token_words: int
+    latency: int
+
+    @classmethod
+    def build(cls, design: Design) -> NormContext:
+        return cls(fifo_depth=design.norm_fifo_depth, token_words=design.channel_tiles, latency=NORM_LATENCY)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TypesContext:
     """types.hpp"""
 
@@ -149,7 +162,6 @@ def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, in
         ("residual_depth", design.residual_depth, "words of td x tc int16"),
         ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
         ("norm_groups", ceil_div(shape.seq_len, f.lt), "token groups of layer norm"),
-        ("norm_fifo_depth", 2 * design.channel_tiles + 8, "two tokens, and slack"),
         ("image_beats", design.image_beats, ""),
         ("image_words", shape.seq_len * design.patch.k_tiles, ""),
         ("score_bits", 16 * f.td * f.tc, "scores of a drain group"),

@@ -16,6 +16,7 @@ from vitforge.codegen.context import (
     Extent,
     HwContext,
     ModelContext,
+    NormContext,
     TablesContext,
     TestBenchContext,
     TopContext,
@@ -76,6 +77,7 @@ def hls_files(design: Design, data: TestBenchData) -> Files:
     bench = TestBenchContext.build(data.extent)
     texts = {
         "hls/include/vitforge/exp_tables.hpp": render("hls/exp_tables.hpp.jinja", tables=TablesContext.build()),
+        "hls/include/vitforge/norm_step.hpp": render("hls/norm_step.hpp.jinja", norm=NormContext.build(design)),
         "hls/include/model_config.hpp": render("hls/model_config.hpp.jinja", model=ModelContext.build(design)),
         "hls/include/types.hpp": render("hls/types.hpp.jinja", types=TypesContext.build(design)),
         "hls/include/hw_config.hpp": render("hls/hw_config.hpp.jinja", hw=HwContext.build(design, data.extent)),

@@ -15,6 +15,8 @@ from vitforge.boards import Board
 from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
 from vitforge.model.vit import ViTShape
 
+NORM_LATENCY = 64  # cycles of a root and a quotient, a bit a stage, with room for the tool's registers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folding:
@@ -189,6 +191,14 @@ class Design:
     def value_depth(self) -> int:
         """Words (tc bytes) per bank of V."""
         return ceil_div(self.kv_tokens, self.value_banks) * (self.attn_dim // self.folding.tc)
+
+    @property
+    def norm_fifo_depth(self) -> int:
+        """Residual words between the sums of a token and its normalisation: one token, and the deviation's latency.
+
+        One token is what must fit for the unit not to lock up; the rest keeps it running.
+        """
+        return self.channel_tiles + NORM_LATENCY
 
     @property
     def weights_depth(self) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.golden.patch import check_images
-from vitforge.model.vit import FloatArray, ViTModel
+from vitforge.model.vit import ViTModel
 
 Observe = Callable[[str, NDArray], None]
+Real = type[np.floating[Any]]  # np.float32 or np.float64
 _PIXEL_LEVELS = 255.0
 _CDF_REACH, _CDF_STEPS = 8.0, 1 << 14
 
@@ -22,48 +25,50 @@ def _ignore(name: str, value: NDArray) -> None:
     """Observer of a run that nobody watches."""
 
 
-def patches(images: NDArray[np.uint8], model: ViTModel) -> FloatArray:
-    """Normalised patches (n, patches, C*P*P) float32, (channel, row, column) order, of images (n, H, W, C) uint8."""
+def patches(images: NDArray[np.uint8], model: ViTModel, dtype: Real = np.float32) -> NDArray:
+    """Normalised patches (n, patches, C*P*P), (channel, row, column) order, of images (n, H, W, C) uint8."""
     shape = model.shape
     size, (height, width) = shape.patch_size, shape.image_size
-    mean, std = np.asarray(model.mean, np.float32), np.asarray(model.std, np.float32)
-    pixels = (images.astype(np.float32) / _PIXEL_LEVELS - mean) / std
+    mean: NDArray = np.asarray(model.mean, dtype)
+    std: NDArray = np.asarray(model.std, dtype)
+    pixels = (images.astype(dtype) / _PIXEL_LEVELS - mean) / std
     high, wide = height // size, width // size
     grid = pixels[:, : high * size, : wide * size].reshape(len(images), high, size, wide, size, shape.channels)
     return grid.transpose(0, 1, 3, 5, 2, 4).reshape(len(images), shape.num_patches, shape.patch_len)
 
 
-def layer_norm(x: FloatArray, weight: FloatArray, bias: FloatArray, eps: float) -> FloatArray:
+def layer_norm(x: NDArray, weight: NDArray, bias: NDArray, eps: float) -> NDArray:
     """Over the last axis, with the biased variance."""
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(variance + np.float32(eps)) * weight + bias
+    return centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias
 
 
 @cache
-def _normal_cdf() -> tuple[FloatArray, FloatArray]:
+def _normal_cdf(dtype: Real) -> tuple[NDArray, NDArray]:
     """Standard normal distribution function on a uniform grid, and its steps: numpy has no erf."""
     grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 2)
     values = np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
-    return values[:-1].astype(np.float32), np.diff(values).astype(np.float32)
+    return values[:-1].astype(dtype), np.diff(values).astype(dtype)
 
 
-def gelu(x: FloatArray) -> FloatArray:
+def gelu(x: NDArray) -> NDArray:
     """x * Phi(x), the erf form; Phi by linear interpolation, the result is within 5e-7 of exact for |x| up to 12."""
-    values, steps = _normal_cdf()
-    place = np.clip((x + np.float32(_CDF_REACH)) * np.float32((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
+    real = x.dtype.type
+    values, steps = _normal_cdf(real)
+    place = np.clip((x + real(_CDF_REACH)) * real((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
     below = np.floor(place)
     index = below.astype(np.int32)
     return x * (values[index] + (place - below) * steps[index])
 
 
-def softmax(scores: FloatArray) -> FloatArray:
+def softmax(scores: NDArray) -> NDArray:
     """Over the last axis."""
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def _attention(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> FloatArray:
+def _attention(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray:
     t, shape, name = model.tensors, model.shape, f"blocks.{i}."
     n, tokens, dim = x.shape
     normed = layer_norm(x, t[name + "norm1.weight"], t[name + "norm1.bias"], shape.norm_eps)
@@ -74,7 +79,7 @@ def _attention(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> Floa
         observe(name + part, value)
         heads.append(value.reshape(n, tokens, shape.num_heads, shape.head_dim).transpose(0, 2, 1, 3))
     q, k, v = heads
-    scores = q @ k.transpose(0, 1, 3, 2) / np.float32(math.sqrt(shape.head_dim))
+    scores = q @ k.transpose(0, 1, 3, 2) / x.dtype.type(math.sqrt(shape.head_dim))
     observe(name + "score", scores)
     context = (softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(n, tokens, dim)
     observe(name + "context", context)
@@ -83,7 +88,7 @@ def _attention(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> Floa
     return branch
 
 
-def _mlp(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> FloatArray:
+def _mlp(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray:
     t, name = model.tensors, f"blocks.{i}."
     normed = layer_norm(x, t[name + "norm2.weight"], t[name + "norm2.bias"], model.shape.norm_eps)
     observe(name + "norm2", normed)
@@ -96,13 +101,14 @@ def _mlp(model: ViTModel, i: int, x: FloatArray, observe: Observe) -> FloatArray
     return branch
 
 
-def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe) -> FloatArray:
+def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe) -> NDArray:
     t, shape = model.tensors, model.shape
     n = len(images)
     # Token 0 stands for a zero patch, as in the integer model, whose class token has one.
-    branch = np.empty((n, shape.seq_len, shape.embed_dim), np.float32)
+    dtype = t["patch.weight"].dtype.type
+    branch = np.empty((n, shape.seq_len, shape.embed_dim), dtype)
     branch[:, 0] = t["patch.bias"]
-    branch[:, 1:] = patches(images, model) @ t["patch.weight"].T + t["patch.bias"]
+    branch[:, 1:] = patches(images, model, dtype) @ t["patch.weight"].T + t["patch.bias"]
     observe("patch", branch)
     x = branch + t["pos"]
     x[:, 0] = t["cls"] + t["pos"][0]
@@ -119,8 +125,14 @@ def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe)
     return logits
 
 
-def forward(model: ViTModel, images: NDArray[np.uint8], observe: Observe | None = None, batch: int = 64) -> FloatArray:
-    """Logits (n, classes) float32 of images (n, H, W, C) uint8.
+def forward(
+    model: ViTModel,
+    images: NDArray[np.uint8],
+    observe: Observe | None = None,
+    batch: int = 64,
+    dtype: Real = np.float32,
+) -> NDArray:
+    """Logits (n, classes) of images (n, H, W, C) uint8, computed in ``dtype`` (float32 or float64).
 
     observe : called once a batch of images as ``observe(name, array)`` with every intermediate, named as in
         `vitforge.golden.vit.forward`, and "x.final", the residual before the last norm
@@ -128,7 +140,8 @@ def forward(model: ViTModel, images: NDArray[np.uint8], observe: Observe | None 
     Raises ModelError for images of another shape or type.
     """
     check_images(images, model.shape)
-    logits = np.zeros((len(images), len(model.tensors["head.bias"])), np.float32)
+    typed = replace(model, tensors={name: value.astype(dtype, copy=False) for name, value in model.tensors.items()})
+    logits: NDArray = np.zeros((len(images), len(model.tensors["head.bias"])), dtype)
     for first in range(0, len(images), batch):
-        logits[first : first + batch] = _forward_batch(model, images[first : first + batch], observe or _ignore)
+        logits[first : first + batch] = _forward_batch(typed, images[first : first + batch], observe or _ignore)
     return logits

@@ -54,20 +54,21 @@ def calibrate(
     """Tensor name -> `Range` over images (n, H, W, C) uint8, ``batch`` at a time.
 
     "max" clips at the largest magnitude; "percentile" at the largest of the batches' percentiles of the magnitude, so
-    that memory stays bounded by one batch.
+    that memory stays bounded by one batch. Computed in float64, so that every machine finds the same integers.
     """
     check_method(method, percentile)
     ranges: dict[str, Range] = {}
 
     def observe(name: str, value: NDArray) -> None:
         magnitude = np.abs(value)
-        clip = float(magnitude.max() if method == "max" else np.percentile(magnitude, percentile))
-        seen = Range(low=float(value.min()), high=float(value.max()), clip=clip)
+        # In float32, so that the last bits of a float64 sum, which differ between processors, decide nothing.
+        clip = float(np.float32(magnitude.max() if method == "max" else np.percentile(magnitude, percentile)))
+        seen = Range(low=float(np.float32(value.min())), high=float(np.float32(value.max())), clip=clip)
         old = ranges.get(name, seen)
         ranges[name] = Range(low=min(old.low, seen.low), high=max(old.high, seen.high), clip=max(old.clip, seen.clip))
 
     for first in range(0, len(images), batch):
         if progress is not None:
             progress("calibrate", first, len(images))
-        forward(model, images[first : first + batch], observe=observe, batch=batch)
+        forward(model, images[first : first + batch], observe=observe, batch=batch, dtype=np.float64)
     return ranges

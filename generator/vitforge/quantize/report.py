@@ -68,7 +68,9 @@ def measure(
         progress("measure SQNR", 0, 1)
     few = images[:MEASURED_IMAGES]
     reference: dict[str, NDArray] = {}
-    float_forward(model, few, observe=lambda name, value: reference.__setitem__(name, value), batch=len(few))
+    float_forward(
+        model, few, observe=lambda name, value: reference.__setitem__(name, value), batch=len(few), dtype=np.float64
+    )
     rows: list[TensorRow] = []
 
     def compare(name: str, value: NDArray) -> None:
@@ -83,7 +85,7 @@ def measure(
                 high=span.high,
                 clip=span.clip,
                 scale=scale,
-                sqnr_db=sqnr_db(reference[name][part], value[part] * scale),
+                sqnr_db=round(sqnr_db(reference[name][part], value[part] * scale), 2),
             )
         )
 

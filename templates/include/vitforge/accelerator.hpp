@@ -7,25 +7,25 @@
 
 #include "vitforge/fetch.hpp"
 #include "vitforge/nmp_engine.hpp"
-#include "vitforge/norm_output.hpp"
+#include "vitforge/norm_step.hpp"
 #include "vitforge/nsa_engine.hpp"
 
 namespace vitforge {
 
 template <class A, class M>
-void half_step(hls::stream<ap_uint<A::beat_bits> > &ln1_beats, hls::stream<ap_uint<A::beat_bits> > &nsa_beats,
-               hls::stream<ap_uint<A::beat_bits> > &ln2_beats, hls::stream<ap_uint<A::beat_bits> > &nmp_beats,
-               int16 ln1_residual[A::residual_depth][A::td][A::tc],
-               int16 ln2_residual[A::residual_depth][A::td][A::tc],
-               const int8 nsa_xn_in[A::xn_depth][A::tt][A::groups][A::tc],
-               int8 nsa_xn_out[A::xn_depth][A::tt][A::groups][A::tc],
-               const int8 nmp_xn_in[M::xn_depth][M::tt][M::groups][M::tc],
-               int8 nmp_xn_out[M::xn_depth][M::tt][M::groups][M::tc],
-               const int16 nsa_branch_in[A::branch_depth][A::td][A::tc],
-               int16 nsa_branch_out[A::branch_depth][A::td][A::tc],
-               const int16 nmp_branch_in[M::branch_depth][M::td][M::tc],
-               int16 nmp_branch_out[M::branch_depth][M::td][M::tc],
-               hls::stream<ap_uint<32 * A::tc> > &logits) {
+static void half_step(hls::stream<ap_uint<A::beat_bits> > &ln1_beats, hls::stream<ap_uint<A::beat_bits> > &nsa_beats,
+                      hls::stream<ap_uint<A::beat_bits> > &ln2_beats, hls::stream<ap_uint<A::beat_bits> > &nmp_beats,
+                      int16 ln1_residual[A::residual_depth][A::td][A::tc],
+                      int16 ln2_residual[A::residual_depth][A::td][A::tc],
+                      const int8 nsa_xn_in[A::xn_depth][A::tt][A::groups][A::tc],
+                      int8 nsa_xn_out[A::xn_depth][A::tt][A::groups][A::tc],
+                      const int8 nmp_xn_in[M::xn_depth][M::tt][M::groups][M::tc],
+                      int8 nmp_xn_out[M::xn_depth][M::tt][M::groups][M::tc],
+                      const int16 nsa_branch_in[A::branch_depth][A::td][A::tc],
+                      int16 nsa_branch_out[A::branch_depth][A::td][A::tc],
+                      const int16 nmp_branch_in[M::branch_depth][M::td][M::tc],
+                      int16 nmp_branch_out[M::branch_depth][M::td][M::tc],
+                      hls::stream<ap_uint<32 * A::tc> > &logits) {
 #pragma HLS dataflow
     norm_step<A>(ln1_beats, ln1_residual, nmp_branch_in, nsa_xn_out);
     nsa_step<A>(nsa_beats, nsa_xn_in, nsa_branch_out, logits);
@@ -35,9 +35,9 @@ void half_step(hls::stream<ap_uint<A::beat_bits> > &ln1_beats, hls::stream<ap_ui
 
 // All steps of a batch. Residuals rotate with period four, ping-pong memories with period two.
 template <class A, class M>
-void compute(int n_steps, hls::stream<ap_uint<A::beat_bits> > &ln1_beats,
-             hls::stream<ap_uint<A::beat_bits> > &nsa_beats, hls::stream<ap_uint<A::beat_bits> > &ln2_beats,
-             hls::stream<ap_uint<A::beat_bits> > &nmp_beats, hls::stream<ap_uint<32 * A::tc> > &logits) {
+static void compute(int n_steps, hls::stream<ap_uint<A::beat_bits> > &ln1_beats,
+                    hls::stream<ap_uint<A::beat_bits> > &nsa_beats, hls::stream<ap_uint<A::beat_bits> > &ln2_beats,
+                    hls::stream<ap_uint<A::beat_bits> > &nmp_beats, hls::stream<ap_uint<32 * A::tc> > &logits) {
     static int16 residual0[A::residual_depth][A::td][A::tc];
     static int16 residual1[A::residual_depth][A::td][A::tc];
     static int16 residual2[A::residual_depth][A::td][A::tc];
@@ -104,7 +104,7 @@ compute_step:
 }
 
 // What the driver reads before it trusts the overlay.
-inline void identify(uint32 magic_value, uint32 version_value, uint32 hash_lo_value, uint32 hash_hi_value,
+static void identify(uint32 magic_value, uint32 version_value, uint32 hash_lo_value, uint32 hash_hi_value,
                      uint32 *magic, uint32 *version, uint32 *hash_lo, uint32 *hash_hi) {
     *magic = magic_value;
     *version = version_value;

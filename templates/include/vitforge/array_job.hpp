@@ -30,14 +30,14 @@ gelu_beat:
 }
 
 template <class C>
-void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
-             const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-             int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
-             int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
-             int8 value[C::value_depth][C::value_banks][C::tc],
-             const int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
-             const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
-             hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
+static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
+                    const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
+                    int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
+                    int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
+                    int8 value[C::value_depth][C::value_banks][C::tc],
+                    const int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                    const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
+                    hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
     int8 words[2][C::max_k_tiles][C::tc][C::tk];
 #pragma HLS array_partition variable=words complete dim=1

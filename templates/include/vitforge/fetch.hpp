@@ -48,8 +48,8 @@ burst_beat:
 
 // Streams the chunks of a list until an empty one.
 template <int BEAT_BITS>
-void fetch(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob, int n_steps,
-           hls::stream<ap_uint<BEAT_BITS> > &beats) {
+static void fetch(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob, int n_steps,
+                  hls::stream<ap_uint<BEAT_BITS> > &beats) {
     bool more = n_steps > 0;
 fetch_chunk:
     for (int index = 0; more; ++index) {
@@ -62,8 +62,8 @@ fetch_chunk:
 
 // The same for the unit that also loads images.
 template <int BEAT_BITS>
-void fetch_with_images(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob,
-                       const ap_uint<BEAT_BITS> *images, int n_steps, hls::stream<ap_uint<BEAT_BITS> > &beats) {
+static void fetch_with_images(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob,
+                              const ap_uint<BEAT_BITS> *images, int n_steps, hls::stream<ap_uint<BEAT_BITS> > &beats) {
     bool more = n_steps > 0;
 fetch_image_chunk:
     for (int index = 0; more; ++index) {
@@ -80,7 +80,7 @@ fetch_image_chunk:
 
 // One result: class_tiles words of TC logits an image.
 template <int TC>
-void store_logits(hls::stream<ap_uint<32 * TC> > &logits, int words, int32 *memory) {
+static void store_logits(hls::stream<ap_uint<32 * TC> > &logits, int words, int32 *memory) {
 store_word:
     for (int word = 0; word < words; ++word) {
 #pragma HLS loop_tripcount max=1024

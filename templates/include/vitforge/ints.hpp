@@ -15,8 +15,8 @@ typedef unsigned char uint8;
 typedef unsigned int uint32;
 typedef unsigned long long uint64;
 
-// Int<W> holds a signed value of W bits. Simulation uses the native integer that holds it, so that csim
-// runs at machine speed; the values fit by construction and fits() checks them where they leave a kernel.
+// Int<W> holds a signed value of W bits. Simulation uses the native integer that holds it, so that csim runs at
+// machine speed; with VITFORGE_DECLARED_WIDTHS it computes in W bits as the hardware does, to prove that they suffice.
 template <int W, bool IsWide = (W > 32)>
 struct NativeInt {
     typedef int32 type;
@@ -47,9 +47,10 @@ inline int32 clamp(int64 value, int32 limit) {
     return value > limit ? limit : (value < -limit ? -limit : static_cast<int32>(value));
 }
 
-template <int W>
-constexpr bool fits(int64 value) {
-    return value >= -(1LL << (W - 1)) && value < (1LL << (W - 1));
+// The signed value of a 16-bit field.
+inline int16 to_int16(uint32 field) {
+#pragma HLS inline
+    return static_cast<int16>(static_cast<unsigned short>(field & 0xffff));
 }
 
 }  // namespace vitforge

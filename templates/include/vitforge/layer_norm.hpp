@@ -122,7 +122,7 @@ table_word:
                 const int index = beat * NormLayout<C>::lanes_per_beat + lane;
                 if (index < C::lt * C::tc) {
                     residual[address][group_token<C>(group) + index / C::tc][index % C::tc] =
-                        static_cast<int16>(static_cast<unsigned short>(value.range(16 * lane + 15, 16 * lane).to_uint()));
+                        to_int16(value.range(16 * lane + 15, 16 * lane).to_uint());
                 }
             }
         }
@@ -131,9 +131,11 @@ table_word:
 
 // x' = x + branch for all tokens, with the sums that layer norm needs.
 template <class C>
-void add_tokens(const NormJob &job, const bool in_branch[C::channel_tiles][C::tc],
-                int16 residual[C::residual_depth][C::td][C::tc], const int16 branch[C::norm_branch_depth][C::td][C::tc],
-                hls::stream<ap_uint<16 * C::lt * C::tc> > &values, hls::stream<ap_uint<sum_bits * C::lt> > &sums) {
+static void add_tokens(const NormJob &job, const bool in_branch[C::channel_tiles][C::tc],
+                       int16 residual[C::residual_depth][C::td][C::tc],
+                       const int16 branch[C::norm_branch_depth][C::td][C::tc],
+                       hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
+                       hls::stream<ap_uint<sum_bits * C::lt> > &sums) {
     int16 window[C::lt][2 * C::tc] = {};
     int32 sum[C::lt] = {};
     int64 square_sum[C::lt] = {};
@@ -222,9 +224,9 @@ inline ap_uint<sum_bits * C::lt> norm_control(int groups, int channels, uint64 e
 
 // First process of a step: reads the unit's stream to its end, adds, and passes on what the others need.
 template <class C>
-void norm_add(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::td][C::tc],
-              const int16 branch[C::norm_branch_depth][C::td][C::tc], hls::stream<ap_uint<C::beat_bits> > &pass,
-              hls::stream<ap_uint<16 * C::lt * C::tc> > &values, hls::stream<ap_uint<sum_bits * C::lt> > &sums) {
+static void norm_add(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::td][C::tc],
+                     const int16 branch[C::norm_branch_depth][C::td][C::tc], hls::stream<ap_uint<C::beat_bits> > &pass,
+                     hls::stream<ap_uint<16 * C::lt * C::tc> > &values, hls::stream<ap_uint<sum_bits * C::lt> > &sums) {
     bool in_branch[C::channel_tiles][C::tc];
 #pragma HLS array_partition variable=in_branch complete dim=2
 norm_add_job:
@@ -254,7 +256,8 @@ norm_add_job:
 
 // Second process: variance, root and reciprocal of each token.
 template <class C>
-void norm_reciprocal(hls::stream<ap_uint<sum_bits * C::lt> > &sums, hls::stream<ap_uint<scale_bits * C::lt> > &scales) {
+static void norm_reciprocal(hls::stream<ap_uint<sum_bits * C::lt> > &sums,
+                            hls::stream<ap_uint<scale_bits * C::lt> > &scales) {
 norm_reciprocal_job:
     while (true) {
 #pragma HLS loop_tripcount max=3

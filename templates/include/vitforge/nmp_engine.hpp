@@ -9,8 +9,8 @@
 namespace vitforge {
 
 template <class C>
-void nmp_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-              int16 branch[C::branch_depth][C::td][C::tc]) {
+static void nmp_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
+                     int16 branch[C::branch_depth][C::td][C::tc]) {
     static int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc];
 #pragma HLS array_partition variable=scratch complete dim=2
 #pragma HLS array_partition variable=scratch complete dim=3

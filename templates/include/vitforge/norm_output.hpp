@@ -38,8 +38,7 @@ load_record_beat:
                 const int bit = 64 * record;
                 const int tile = channel / C::tc;
                 const int lane = channel % C::tc;
-                gamma[tile][lane] =
-                    static_cast<int16>(static_cast<unsigned short>(value.range(bit + 15, bit).to_uint()));
+                gamma[tile][lane] = to_int16(value.range(bit + 15, bit).to_uint());
                 emits[tile][lane] = (value.range(bit + 31, bit + 16).to_uint() & 1) != 0;
                 beta[tile][lane] = static_cast<int32>(value.range(bit + 63, bit + 32).to_uint());
             }
@@ -66,11 +65,11 @@ struct TokenPlace {
 };
 
 template <class C>
-void normalize_tokens(const NormJob &job, const int16 gamma[C::channel_tiles][C::tc],
-                      const int32 beta[C::channel_tiles][C::tc], const bool emits[C::channel_tiles][C::tc],
-                      hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
-                      hls::stream<ap_uint<scale_bits * C::lt> > &scales,
-                      int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+static void normalize_tokens(const NormJob &job, const int16 gamma[C::channel_tiles][C::tc],
+                             const int32 beta[C::channel_tiles][C::tc], const bool emits[C::channel_tiles][C::tc],
+                             hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
+                             hls::stream<ap_uint<scale_bits * C::lt> > &scales,
+                             int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
     int8 window[C::lt][2 * C::tc] = {};
 #pragma HLS array_partition variable=window complete dim=0
     ap_uint<scale_bits * C::lt> scale = 0;
@@ -102,8 +101,7 @@ normalize_word:
                 for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
                     const int lane = 16 * (t * C::tc + c);
-                    const int16 x =
-                        static_cast<int16>(static_cast<unsigned short>(packed.range(lane + 15, lane).to_uint()));
+                    const int16 x = to_int16(packed.range(lane + 15, lane).to_uint());
                     normal[t][c] = normalize(x, job.channels, sum, inverse, length, gamma[column][c],
                                              beta[column][c], job.shift);
                 }
@@ -141,8 +139,8 @@ inline int8 centre_pixel(uint32 pixel) {
 }
 
 template <class C>
-void load_patches(const NormJob &job, hls::stream<ap_uint<C::beat_bits> > &pass,
-                  int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+static void load_patches(const NormJob &job, hls::stream<ap_uint<C::beat_bits> > &pass,
+                         int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
     constexpr int words_per_beat = C::beat_bytes / C::tk;
     ap_uint<C::beat_bits> beat = 0;
     TokenPlace<C> place;
@@ -176,8 +174,10 @@ load_word:
 }
 
 template <class C>
-void norm_output(hls::stream<ap_uint<C::beat_bits> > &pass, hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
-                 hls::stream<ap_uint<scale_bits * C::lt> > &scales, int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
+static void norm_output(hls::stream<ap_uint<C::beat_bits> > &pass,
+                        hls::stream<ap_uint<16 * C::lt * C::tc> > &values,
+                        hls::stream<ap_uint<scale_bits * C::lt> > &scales,
+                        int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
     int16 gamma[C::channel_tiles][C::tc];
     int32 beta[C::channel_tiles][C::tc];
     bool emits[C::channel_tiles][C::tc];
@@ -200,26 +200,6 @@ norm_output_job:
             normalize_tokens<C>(job, gamma, beta, emits, values, scales, xn);
         }
     }
-}
-
-// The unit: residual add, layer norm and patch loading of one half-layer step.
-template <class C>
-void norm_step(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::td][C::tc],
-               const int16 branch[C::norm_branch_depth][C::td][C::tc],
-               int8 xn[C::xn_depth][C::tt][C::groups][C::tc]) {
-#pragma HLS dataflow
-    hls::stream<ap_uint<C::beat_bits> > pass("pass");
-#pragma HLS stream variable=pass depth=16
-    hls::stream<ap_uint<16 * C::lt * C::tc> > values("values");
-// A token's values wait here until its deviation is known: two tokens, the latency of root and quotient.
-#pragma HLS stream variable=values depth=C::norm_fifo_depth
-    hls::stream<ap_uint<sum_bits * C::lt> > sums("sums");
-#pragma HLS stream variable=sums depth=4
-    hls::stream<ap_uint<scale_bits * C::lt> > scales("scales");
-#pragma HLS stream variable=scales depth=4
-    norm_add<C>(beats, residual, branch, pass, values, sums);
-    norm_reciprocal<C>(sums, scales);
-    norm_output<C>(pass, values, scales, xn);
 }
 
 }  // namespace vitforge

@@ -12,14 +12,14 @@ namespace vitforge {
 
 // Jobs of one slot, until its end mark; `ends_step` tells whether it was the last one.
 template <class C>
-void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-               int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
-               int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
-               int8 value[C::value_depth][C::value_banks][C::tc],
-               const int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
-               const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
-               hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
-               hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
+static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
+                      int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
+                      int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
+                      int8 value[C::value_depth][C::value_banks][C::tc],
+                      const int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                      const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
+                      hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
+                      hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
 nsa_job:
     while (true) {
 #pragma HLS loop_tripcount max=4
@@ -40,15 +40,15 @@ nsa_job:
 
 // Array and softmax of a slot: softmax writes the weights that the array reads in the next slot.
 template <class C>
-void nsa_slot(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-              int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
-              int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
-              int8 value[C::value_depth][C::value_banks][C::tc],
-              const int8 weights_in[C::weights_depth][C::tt][C::groups][C::tc],
-              int8 weights_out[C::weights_depth][C::tt][C::groups][C::tc],
-              const int32 reciprocal_in[C::reciprocal_depth][C::td],
-              int32 reciprocal_out[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
-              hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
+static void nsa_slot(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
+                     int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
+                     int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
+                     int8 value[C::value_depth][C::value_banks][C::tc],
+                     const int8 weights_in[C::weights_depth][C::tt][C::groups][C::tc],
+                     int8 weights_out[C::weights_depth][C::tt][C::groups][C::tc],
+                     const int32 reciprocal_in[C::reciprocal_depth][C::td],
+                     int32 reciprocal_out[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
+                     hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
 #pragma HLS dataflow
     hls::stream<ap_uint<64> > controls("controls");
 #pragma HLS stream variable=controls depth=4
@@ -60,8 +60,8 @@ void nsa_slot(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_de
 }
 
 template <class C>
-void nsa_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-              int16 branch[C::branch_depth][C::td][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
+static void nsa_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
+                     int16 branch[C::branch_depth][C::td][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
     static int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc];
     static int8 key[C::key_depth][C::key_banks][C::groups][C::tc];
     static int8 value[C::value_depth][C::value_banks][C::tc];

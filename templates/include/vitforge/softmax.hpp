@@ -37,11 +37,6 @@ inline ap_uint<64> softmax_control(int token_tiles, int seq_len, uint32 context_
     return word;
 }
 
-inline int16 score_lane(const uint32 bits) {
-#pragma HLS inline
-    return static_cast<int16>(static_cast<unsigned short>(bits & 0xffff));
-}
-
 // Collect: the running maximum of each row, over the keys that exist.
 template <class C>
 inline void collect_scores(const ap_uint<C::score_bits> &word, int column, int group, int seq_len,
@@ -55,7 +50,7 @@ collect_token:
         for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
             const int bit = 16 * (t * C::tc + c);
-            const int32 score = score_lane(word.range(bit + 15, bit).to_uint());
+            const int32 score = to_int16(word.range(bit + 15, bit).to_uint());
             best = column * C::tc + c < seq_len && score > best ? score : best;
         }
         row_max[group * C::td + t] = best;
@@ -78,7 +73,7 @@ exponent_token:
         for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
             const int bit = 16 * (t * C::tc + c);
-            const int32 score = score_lane(word.range(bit + 15, bit).to_uint());
+            const int32 score = to_int16(word.range(bit + 15, bit).to_uint());
             const bool exists = column * C::tc + c < seq_len;
             const int32 weight = exists ? exponent(row_max[token], score) : 0;
             weights[entry][token][column % C::groups][c] = static_cast<int8>(weight);
@@ -100,9 +95,9 @@ inline int32 context_reciprocal(uint32 context_scale, int32 row_sum) {
 
 // Three stages work in the same cycles, each on a token tile of its own: collect, exponentiate, invert.
 template <class C>
-void softmax_head(const ap_uint<64> &control, hls::stream<ap_uint<C::score_bits> > &scores,
-                  int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
-                  int32 reciprocal[C::reciprocal_depth][C::td]) {
+static void softmax_head(const ap_uint<64> &control, hls::stream<ap_uint<C::score_bits> > &scores,
+                         int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                         int32 reciprocal[C::reciprocal_depth][C::td]) {
     const int token_tiles = control.range(15, 0).to_int();
     const int seq_len = control.range(31, 16).to_int();
     const uint32 context_scale = control.range(63, 32).to_uint();
@@ -156,9 +151,9 @@ softmax_cycle:
 
 // All heads of a slot (at most one), as the array announces them.
 template <class C>
-void softmax_slot(hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
-                  int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
-                  int32 reciprocal[C::reciprocal_depth][C::td]) {
+static void softmax_slot(hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
+                         int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                         int32 reciprocal[C::reciprocal_depth][C::td]) {
 softmax_job:
     while (true) {
 #pragma HLS loop_tripcount max=2

@@ -80,7 +80,8 @@ inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, TileTa
         for (int byte = 0; byte < C::beat_bytes; ++byte) {
 #pragma HLS unroll
             const int index = part * C::beat_bytes + byte;
-            words[word][index / C::tk][index % C::tk] = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+            words[word][index / C::tk][index % C::tk] =
+                static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
         }
     }
 }
