@@ -42,13 +42,13 @@ struct Limbs {
     static constexpr int count = limbs_of(W);
     word_t limb[count];
 
-    // A field of 1 to 64 bits, which the caller has checked.
+    // A field of 1 to 64 bits, which the caller has checked; `index + 1 < count` follows, but not for the compiler.
     word_t get(int hi, int lo) const {
         const int width = hi - lo + 1;
         const int index = lo / 64;
         const int shift = lo % 64;
         word_t value = limb[index] >> shift;
-        if (shift + width > 64) {
+        if (shift + width > 64 && index + 1 < count) {
             value |= limb[index + 1] << (64 - shift);
         }
         return value & low_mask(width);
@@ -62,7 +62,7 @@ struct Limbs {
         const int index = lo / 64;
         const int shift = lo % 64;
         limb[index] = (limb[index] & ~(low_mask(width) << shift)) | (value << shift);
-        if (shift + width > 64) {
+        if (shift + width > 64 && index + 1 < count) {
             const int rest = shift + width - 64;
             limb[index + 1] = (limb[index + 1] & ~low_mask(rest)) | (value >> (64 - shift));
         }
