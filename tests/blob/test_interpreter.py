@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams, addresses and schedule are right: an independent reading of the blob gives the golden model's logits."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blob import interpreter
+from kernels.designs import DESIGNS
+from kernels.support import MODELS, images, quant_model
+from vitforge.boards import load_board
+from vitforge.design.design import Design, Folding
+from vitforge.golden.random_model import random_images, random_quant_model
+from vitforge.golden.vit import forward
+from vitforge.model.vit import ViTShape
+from vitforge.quantize.blob import build_blob
+from vitforge.quantize.model import QuantModel
+from vitforge_host.blob import pack_images, read_blob
+from vitforge_host.schedule import chunk_lists
+
+
+def interpret(design: Design, model: QuantModel, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Logits (n, classes) by way of blob, packed images and chunk lists."""
+    blob = read_blob(build_blob(design, model))
+    lists, n_steps = chunk_lists(blob.manifest, len(pictures))
+    packed = pack_images(pictures, blob.manifest).tobytes()
+    logits = interpreter.run(design, blob.data.tobytes(), packed, lists, n_steps, seed)
+    classes = blob.manifest["num_classes"]
+    assert (logits[:, classes:] == 0).all(), "padding columns are zero"
+    return logits[:, :classes]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 9])
+@pytest.mark.parametrize("name", sorted(DESIGNS))
+def test_batches_of_every_size(name: str, count: int) -> None:
+    design = DESIGNS[name]
+    model, pictures = quant_model(design, "random"), images(design, count)
+    np.testing.assert_array_equal(interpret(design, model, pictures), forward(model, pictures))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_three_blocks_of_every_kind_of_model(kind: str) -> None:
+    """Weights and scales at their limits, or all zero, through three blocks with six images."""
+    shape = dataclasses.replace(DESIGNS["ragged"].shape, depth=3)
+    design = dataclasses.replace(DESIGNS["ragged"], shape=shape)
+    model, pictures = quant_model(design, kind), images(design, 6)
+    np.testing.assert_array_equal(interpret(design, model, pictures), forward(model, pictures))
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> Design:
+    """Any small shape on any legal folding, with both widths of a beat."""
+    board = load_board(draw(st.sampled_from(["zcu104", "pynq-z2"])))
+    depth = {"dsp48e2": 8, "dsp48e1": 4}[board.dsp_family]
+    pairs = [(tk, tc) for tk in (1, 2, 4, 8) for tc in (1, 2, 4, 8) if tk <= depth and tk % tc == 0]
+    tk, tc = draw(st.sampled_from([pair for pair in pairs if pair[0] * pair[1] % (board.axi_bits // 8) == 0]))
+    td = draw(st.integers(1, 5))
+    lt = draw(st.sampled_from([lanes for lanes in range(1, td + 1) if td % lanes == 0]))
+    unit = math.lcm(2, td)
+    tiles = st.integers(1, 20 // unit)
+    heads = draw(st.integers(1, 3))
+    shape = ViTShape(
+        image_size=(draw(st.integers(3, 11)), draw(st.integers(3, 11))),
+        channels=draw(st.integers(1, 3)),
+        patch_size=draw(st.integers(2, 3)),
+        embed_dim=heads * draw(st.integers(1, 11)),
+        depth=draw(st.integers(1, 3)),
+        num_heads=heads,
+        hidden_dim=draw(st.integers(1, 30)),
+        num_classes=draw(st.integers(1, 9)),
+    )
+    folding = Folding(tt_nsa=unit * draw(tiles), tt_nmp=unit * draw(tiles), tc=tc, tk=tk, td=td, lt=lt)
+    return Design(name="drawn", board=board, shape=shape, folding=folding, clock_mhz=100.0)
+
+
+@settings(max_examples=150)
+@given(design=designs(), count=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
+def test_any_shape_on_any_folding(design: Design, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    model, pictures = random_quant_model(rng, design.shape), random_images(rng, design.shape, count)
+    np.testing.assert_array_equal(interpret(design, model, pictures, seed), forward(model, pictures))
+
+
+def test_garbage_in_the_memories_does_not_matter() -> None:
+    """Whatever earlier batches left on chip; also the order of the units within a step."""
+    design = DESIGNS["ragged"]
+    model, pictures = quant_model(design, "random"), images(design, 5)
+    first, second = (interpret(design, model, pictures, seed) for seed in (1, 2))
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize("part", ["nsa.0", "nmp.0", "ln1.0", "ln2.0", "ln1.final", "nsa.head", "nmp.embed"])
+def test_a_changed_parameter_changes_the_logits(part: str) -> None:
+    """Nothing above is true by accident: a damaged gamma, and a damaged last weight of an array's last tile, show."""
+    design = DESIGNS["even"]
+    model, pictures = quant_model(design, "random"), images(design, 5)
+    blob = read_blob(build_blob(design, model))
+    lists, n_steps = chunk_lists(blob.manifest, len(pictures))
+    packed = pack_images(pictures, blob.manifest).tobytes()
+    entry = blob.manifest["sections"][part]
+    first = entry["offset_beats"] * design.beat_bytes
+    end = first + entry["beats"] * design.beat_bytes
+    damaged = bytearray(blob.data.tobytes())
+    damaged[first + 32 + 1 if part.startswith("ln") else end - 1] ^= 0x20
+    logits = interpreter.run(design, bytes(damaged), packed, lists, n_steps)
+    assert (logits[:, : blob.manifest["num_classes"]] != forward(model, pictures)).any()
