@@ -45,7 +45,7 @@ def layer_norm(x: NDArray, weight: NDArray, bias: NDArray, eps: float) -> NDArra
 
 
 @cache
-def _normal_cdf(dtype: Real) -> tuple[NDArray, NDArray]:
+def _normal_cdf(dtype: str) -> tuple[NDArray, NDArray]:
     """Standard normal distribution function on a uniform grid, and its steps: numpy has no erf."""
     grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 2)
     values = np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
@@ -55,7 +55,7 @@ def _normal_cdf(dtype: Real) -> tuple[NDArray, NDArray]:
 def gelu(x: NDArray) -> NDArray:
     """x * Phi(x), the erf form; Phi by linear interpolation, the result is within 5e-7 of exact for |x| up to 12."""
     real = x.dtype.type
-    values, steps = _normal_cdf(real)
+    values, steps = _normal_cdf(x.dtype.name)
     place = np.clip((x + real(_CDF_REACH)) * real((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
     below = np.floor(place)
     index = below.astype(np.int32)

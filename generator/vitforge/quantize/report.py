@@ -68,9 +68,7 @@ def measure(
         progress("measure SQNR", 0, 1)
     few = images[:MEASURED_IMAGES]
     reference: dict[str, NDArray] = {}
-    float_forward(
-        model, few, observe=lambda name, value: reference.__setitem__(name, value), batch=len(few), dtype=np.float64
-    )
+    float_forward(model, few, observe=reference.__setitem__, batch=len(few), dtype=np.float64)
     rows: list[TensorRow] = []
 
     def compare(name: str, value: NDArray) -> None:

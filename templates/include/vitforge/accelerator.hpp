@@ -104,7 +104,7 @@ compute_step:
 }
 
 // What the driver reads before it trusts the overlay.
-static void identify(uint32 magic_value, uint32 version_value, uint32 hash_lo_value, uint32 hash_hi_value,
+inline void identify(uint32 magic_value, uint32 version_value, uint32 hash_lo_value, uint32 hash_hi_value,
                      uint32 *magic, uint32 *version, uint32 *hash_lo, uint32 *hash_hi) {
     *magic = magic_value;
     *version = version_value;
