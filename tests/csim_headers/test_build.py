@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vitforge.csim.build import build_executable, build_shared
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import own_headers
-from vitforge.csim.library import CsimLibrary
 from vitforge.errors import CheckError, ConfigError, ToolError
 
 SOURCE = """

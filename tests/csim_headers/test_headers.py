@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vitforge.csim.build import build_executable, build_shared
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import OVERRIDE, find_amd_headers, own_headers
-from vitforge.csim.library import CsimLibrary
 from vitforge.errors import CheckError, ToolError
 
 HERE = Path(__file__).parent

@@ -143,7 +143,7 @@ def test_the_manifest_states_what_the_accelerator_accesses(design: Design, tmp_p
     library.write_bytes(b"")
     write_overlay(tmp_path / "overlay", design, library=library)
     spec = read_manifest(tmp_path / "overlay" / "vitforge.sim.json")["vitforge_vit_0"]
-    assert spec.library == library.resolve() and spec.symbol == "vitforge_sim"
+    assert spec.lib == library.resolve() and spec.symbol == "vitforge_sim"
     assert [(a.name, a.kind, a.offset) for a in spec.arguments] == [(r.name, r.kind, r.offset) for r in register_map()]
     sizes = {a.name: (a.min_bytes, a.times) for a in spec.arguments if a.times}
     row = -(-4 * 4 // design.beat_bytes) * design.beat_bytes  # a patch of 16 pixels, in whole beats
@@ -156,7 +156,7 @@ def test_the_project_can_be_moved_with_its_library(design: Design, tmp_path: Pat
     link_library(tmp_path / "one" / "overlay", tmp_path / "one" / "lib.so")
     (tmp_path / "one").rename(tmp_path / "two")
     spec = read_manifest(tmp_path / "two" / "overlay" / "vitforge.sim.json")["vitforge_vit_0"]
-    assert spec.library == (tmp_path / "two" / "lib.so").resolve()
+    assert spec.lib == (tmp_path / "two" / "lib.so").resolve()
 
 
 def test_files_are_the_same_every_time(design: Design, tmp_path: Path) -> None:

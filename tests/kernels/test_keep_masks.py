@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kernels.support import quant_model
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.layout import (
     activation_memory,
     get_activations,
@@ -14,7 +15,6 @@ from vitforge.csim.layout import (
     put_tokens,
     token_memory,
 )
-from vitforge.csim.library import CsimLibrary
 from vitforge.csim.units import UnitBench
 from vitforge.design.design import Design
 from vitforge.golden.keep import compact, restore
@@ -44,7 +44,7 @@ def test_layer_norm_with_masks(design: Design, library: CsimLibrary, density: fl
     in_branch = rng.random(shape.embed_dim) < density
     sections = build_sections(design, model)
     sections["ln2.0"] = masked(sections["ln2.0"], emit, in_branch)
-    bench = UnitBench(library=library, design=design, sections=sections)
+    bench = UnitBench(csim=library, design=design, sections=sections)
 
     residual = rng.integers(-9000, 9000, (shape.seq_len, shape.embed_dim)).astype(np.int16)
     branch = rng.integers(-9000, 9000, (shape.seq_len, int(in_branch.sum()))).astype(np.int16)
@@ -53,7 +53,7 @@ def test_layer_norm_with_masks(design: Design, library: CsimLibrary, density: fl
     put_tokens(b, design, branch)
     xn = activation_memory(engine, engine.xn_depth)
     stream = np.frombuffer(sections["ln2.0"] + sections["end.ln"], np.uint8)
-    bench.library.call("vf_ln2_step", stream, stream.size // design.beat_bytes, x, b, xn)
+    bench.csim.call("vf_ln2_step", stream, stream.size // design.beat_bytes, x, b, xn)
 
     expected = residual_add(residual, restore(branch, in_branch))
     assert (get_tokens(x, design, *residual.shape) == expected).all()

@@ -8,8 +8,8 @@ import pytest
 from kernels.support import MODELS, images, quant_model
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.kernels import DATAPATH, check_patch_embedding
-from vitforge.csim.library import CsimLibrary
 from vitforge.csim.model_run import run_model
 from vitforge.csim.observe import golden_tensors
 from vitforge.csim.units import UnitBench
@@ -35,7 +35,7 @@ def test_datapath_kernels(design: Design, library: CsimLibrary, kind: str) -> No
     model = quant_model(design, kind)
     pictures = images(design, 3)
     tensors = golden_tensors(model, pictures)
-    bench = UnitBench(library=library, design=design, sections=build_sections(design, model))
+    bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
     for kernel, run in DATAPATH.items():
         check = KernelCheck(name=kernel)
         run(bench, model, tensors, check)

@@ -15,8 +15,8 @@ from kernels.support import images, quant_model, write_sources
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.build import build_shared
 from vitforge.csim.checks import KernelCheck
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import find_amd_headers
-from vitforge.csim.library import CsimLibrary
 from vitforge.csim.model_run import run_model
 from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob

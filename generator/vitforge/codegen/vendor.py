@@ -30,7 +30,7 @@ class FlowContext:
     clock_mhz: str
     top: str
     vendor: str
-    library: str
+    ip_library: str
     version: str
     data_files: Sequence[str]
 
@@ -42,7 +42,7 @@ class FlowContext:
             clock_mhz=f"{design.clock_mhz:g}",
             top=TOP_NAME,
             vendor=IP_VENDOR,
-            library=IP_LIBRARY,
+            ip_library=IP_LIBRARY,
             version=IP_VERSION,
             data_files=DATA_FILES,
         )

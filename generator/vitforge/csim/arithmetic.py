@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.csim.checks import KernelCheck
-from vitforge.csim.library import CsimLibrary
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.design.design import Design
 from vitforge.golden.arith import clamp, context_reciprocal, isqrt, norm_reciprocal, requantize
 from vitforge.golden.keep import compact, restore

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from vitforge_host.blob import pack_images, read_blob
 
 from vitforge.csim.checks import KernelCheck
 from vitforge.csim.units import UnitBench
 from vitforge.golden.arith import context_reciprocal
 from vitforge.golden.softmax import softmax_weights
 from vitforge.quantize.model import QuantModel
+from vitforge_host.blob import pack_images, read_blob
 
 Tensors = dict[str, NDArray]  # of `csim.observe.golden_tensors`; the first axis is the image
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge.csim.library import CsimLibrary
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.design.design import Design
 from vitforge_host.blob import pack_images, read_blob
 from vitforge_host.schedule import chunk_lists

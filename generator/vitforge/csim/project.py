@@ -44,7 +44,7 @@ class Project:
         """The integer model that the blob was made from."""
         return load_quantized(self.directory / MODEL)
 
-    def library(self, headers: HeaderSet | None = None) -> Path:
+    def compile(self, headers: HeaderSet | None = None) -> Path:
         """Builds (or finds in the cache) the csim shared library of the project."""
         hls = self.directory / "hls"
         return build_shared(

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import HeaderSet, find_amd_headers, own_headers
 from vitforge.csim.kernels import DATAPATH, check_patch_embedding
-from vitforge.csim.library import CsimLibrary
 from vitforge.csim.model_run import run_model
 from vitforge.csim.observe import golden_tensors
 from vitforge.csim.project import load_project
@@ -86,7 +86,7 @@ def check_library(
     """All kernels of a compiled project, then the whole model on ``images``."""
     few = images[:KERNEL_IMAGES]
     tensors = golden_tensors(model, few)
-    bench = UnitBench(library=library, design=design, sections=build_sections(design, model))
+    bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
     names = [*ARITHMETIC, *DATAPATH, "patch_embedding", "model"]
     checks = {name: KernelCheck(name=name) for name in names}
     for done, name in enumerate(names):
@@ -134,6 +134,6 @@ def csim(
     for name in headers:
         if progress is not None:
             progress(f"compile ({name} headers)", 0, 1)
-        library = CsimLibrary(project.library(HEADER_SETS[name]()))
+        library = CsimLibrary(project.compile(HEADER_SETS[name]()))
         checks[name] = check_library(project.design, blob, library, model, pictures, progress)
     return CsimResult(checks=checks, images=images, seconds=time.perf_counter() - start)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.layout import (
     activation_memory,
     get_activations,
@@ -16,7 +17,6 @@ from vitforge.csim.layout import (
     put_tokens,
     token_memory,
 )
-from vitforge.csim.library import CsimLibrary
 from vitforge.design.design import Design
 
 
@@ -24,7 +24,7 @@ from vitforge.design.design import Design
 class UnitBench:
     """One csim library, its design, and the stream sections of a model (`quantize.blob.build_sections`)."""
 
-    library: CsimLibrary
+    csim: CsimLibrary
     design: Design
     sections: dict[str, bytes]
 
@@ -39,7 +39,7 @@ class UnitBench:
         put_activations(xn, engine, norm1, base=0, stride=engine.xn_stride)
         branch = token_memory(design, design.branch_nsa_depth)
         stream, beats = self._stream([f"nsa.{layer}", "end.array"])
-        self.library.call("vf_nsa_step", stream, beats, xn, branch, np.zeros(1, np.int32), 0)
+        self.csim.call("vf_nsa_step", stream, beats, xn, branch, np.zeros(1, np.int32), 0)
         return get_tokens(branch, design, *norm1.shape)
 
     def class_head(self, norm: NDArray[np.int8]) -> NDArray[np.int32]:
@@ -50,7 +50,7 @@ class UnitBench:
         logits = np.zeros(design.logits_words, np.int32)
         stream, beats = self._stream(["nsa.head", "end.array"])
         branch = token_memory(design, design.branch_nsa_depth)
-        self.library.call("vf_nsa_step", stream, beats, xn, branch, logits, design.head.column_tiles)
+        self.csim.call("vf_nsa_step", stream, beats, xn, branch, logits, design.head.column_tiles)
         return logits[: design.shape.num_classes]
 
     def mlp(self, layer: int, norm2: NDArray[np.int8]) -> NDArray[np.int16]:
@@ -60,7 +60,7 @@ class UnitBench:
         put_activations(xn, engine, norm2, base=0, stride=engine.xn_stride)
         branch = token_memory(design, design.branch_nmp_depth)
         stream, beats = self._stream([f"nmp.{layer}", "end.array"])
-        self.library.call("vf_nmp_step", stream, beats, xn, branch)
+        self.csim.call("vf_nmp_step", stream, beats, xn, branch)
         return get_tokens(branch, design, *norm2.shape)
 
     def patch_embedding(self, packed_image: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -72,10 +72,10 @@ class UnitBench:
         xn = activation_memory(engine, engine.xn_depth)
         stream, beats = self._stream(["ln2.load", "end.ln"], packed_image.tobytes())
         residual = token_memory(design, design.residual_depth)
-        self.library.call("vf_ln2_step", stream, beats, residual, token_memory(design, design.branch_nsa_depth), xn)
+        self.csim.call("vf_ln2_step", stream, beats, residual, token_memory(design, design.branch_nsa_depth), xn)
         branch = token_memory(design, design.branch_nmp_depth)
         stream, beats = self._stream(["nmp.embed", "end.array"])
-        self.library.call("vf_nmp_step", stream, beats, xn, branch)
+        self.csim.call("vf_nmp_step", stream, beats, xn, branch)
         shape = design.shape
         return get_tokens(branch, design, shape.seq_len, shape.embed_dim, base=design.embed_branch_base)
 
@@ -107,7 +107,7 @@ class UnitBench:
         put_tokens(b, design, branch, base=base)
         xn = activation_memory(engine, engine.xn_depth)
         stream, beats = self._stream(names)
-        self.library.call(kernel, stream, beats, x, b, xn)
+        self.csim.call(kernel, stream, beats, x, b, xn)
         out = get_activations(xn, engine, *residual.shape, base=0, stride=engine.xn_stride)
         return get_tokens(x, design, *residual.shape), out
 
@@ -120,7 +120,7 @@ class UnitBench:
         put_tokens(b, design, branch)
         xn = activation_memory(engine, engine.xn_depth)
         stream, beats = self._stream(["ln1.final", "end.ln"])
-        self.library.call("vf_ln1_step", stream, beats, x, b, xn)
+        self.csim.call("vf_ln1_step", stream, beats, x, b, xn)
         width = residual.shape[1]
         return get_activations(xn, engine, 1, width, base=engine.extra_base, stride=engine.extra_stride)[0]
 
@@ -138,6 +138,6 @@ class UnitBench:
         reciprocal = np.zeros(engine.token_tiles * engine.tt, np.int32)
         count = words.size // (f.td * f.tc)
         scale = context_mult | context_shift << 16
-        self.library.call("vf_softmax", engine.token_tiles, n, scale, words, count, weights, reciprocal)
+        self.csim.call("vf_softmax", engine.token_tiles, n, scale, words, count, weights, reciprocal)
         out = get_activations(weights, engine, n, scores.shape[1], base=0, stride=design.key_tiles)
         return out, reciprocal[:n] & 0x3FFFF, reciprocal[:n] >> 18

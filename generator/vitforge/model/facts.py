@@ -18,6 +18,14 @@ METADATA_KEY = "vitforge"
 _HF_EPS, _TIMM_EPS = 1e-12, 1e-6  # defaults of the two libraries
 _HALF = 0.5  # mean and std of a model that does not state them: pixels to [-1, 1]
 _NAME_LENGTH = 64
+_STATED_SIZES = {  # key of a description -> size of the tensors that it must agree with
+    "channels": "channels",
+    "num_channels": "channels",
+    "patch_size": "patch",
+    "hidden_size": "dim",
+    "num_hidden_layers": "depth",
+    "intermediate_size": "hidden",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +66,19 @@ class Facts:
         }
 
 
-def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None, channels: int, classes: int) -> Facts:
+def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None, sizes: Mapping[str, int]) -> Facts:
     """From the file's own metadata, else from config.json and preprocessor_config.json beside it, else defaults.
 
-    Raises ModelError where the number of heads is nowhere to be found, or a value is not usable.
+    sizes : of the tensors: dim, depth, hidden, patch, channels, classes
+
+    Raises ModelError where the number of heads is nowhere to be found, a value is not usable, or the description is
+    that of a model of another size.
     """
+    channels, classes = sizes["channels"], sizes["classes"]
     try:
         own = metadata.get(METADATA_KEY)
         stated = json.loads(own) if own is not None else _hugging_face(file.parent)
+        _check_sizes(stated, sizes)
         heads = num_heads or stated.get("num_heads")
         if heads is None:
             raise ModelError(
@@ -84,6 +97,13 @@ def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None
         raise ModelError(f"{file}: its description of the model is not usable ({error})") from None
 
 
+def _check_sizes(stated: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    for key, size in _STATED_SIZES.items():
+        value = stated.get(key)
+        if isinstance(value, int) and value != sizes[size]:
+            raise ValueError(f"{key} is {value}, but the tensors have {sizes[size]}")
+
+
 def _hugging_face(directory: Path) -> dict[str, Any]:
     config = _json(directory / "config.json")
     pixels = _json(directory / "preprocessor_config.json")
@@ -100,6 +120,7 @@ def _hugging_face(directory: Path) -> dict[str, Any]:
         "mean": pixels.get("image_mean"),
         "std": pixels.get("image_std"),
         "labels": [names[key] for key in sorted(names, key=int)],
+        **{key: config.get(key) for key in _STATED_SIZES},
     }
     return {key: value for key, value in stated.items() if value is not None}
 

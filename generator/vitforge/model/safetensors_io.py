@@ -42,7 +42,7 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
         raise ModelError(f"{file}: {error}") from None
     tensors = {short: raw[name] for short, name in stripped(naming, raw).items() if short not in naming.ignored}
     sizes = _check(file, naming, tensors)
-    facts = read_facts(file, metadata, num_heads=num_heads, channels=sizes["channels"], classes=sizes["classes"])
+    facts = read_facts(file, metadata, num_heads=num_heads, sizes=sizes)
     return ViTModel(
         name=facts.name,
         shape=_shape(file, sizes, facts),

@@ -10,13 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge.errors import ConfigError
+from vitforge.errors import ConfigError, ModelError
 from vitforge.model.float_vit import forward
 from vitforge.model.vit import ViTModel
 
 Method = Literal["percentile", "max"]
 METHODS: tuple[Method, ...] = ("percentile", "max")
 DEFAULT_PERCENTILE = 99.99
+_LARGEST = float(np.finfo(np.float32).max)
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -55,12 +56,19 @@ def calibrate(
 
     "max" clips at the largest magnitude; "percentile" at the largest of the batches' percentiles of the magnitude, so
     that memory stays bounded by one batch. Computed in float64, so that every machine finds the same integers.
+
+    Raises ConfigError for a wrong method or percentile, ModelError where there are no images, they do not fit the
+    model, or a tensor leaves the range of float32 on them.
     """
     check_method(method, percentile)
+    if len(images) == 0:
+        raise ModelError("calibration has no images; give at least 1")
     ranges: dict[str, Range] = {}
 
     def observe(name: str, value: NDArray) -> None:
         magnitude = np.abs(value)
+        if not magnitude.max() <= _LARGEST:
+            raise ModelError(f"{name} leaves the range of float32 on the calibration images; its weights are too large")
         # In float32, so that the last bits of a float64 sum, which differ between processors, decide nothing.
         clip = float(np.float32(magnitude.max() if method == "max" else np.percentile(magnitude, percentile)))
         seen = Range(low=float(np.float32(value.min())), high=float(np.float32(value.max())), clip=clip)

@@ -8,11 +8,11 @@ from pathlib import Path
 from vitforge.errors import ConfigError
 from vitforge.model.images import load_images
 from vitforge.model.safetensors_io import load_model
-from vitforge.output import check_output, write_project
+from vitforge.output import check_output
 from vitforge.quantize.calibrate import DEFAULT_PERCENTILE, Progress, check_method
 from vitforge.quantize.quantizer import quantize_model
 from vitforge.quantize.report import QuantReport
-from vitforge.quantize.store import MARKER, quantized_files
+from vitforge.quantize.store import MARKER, save_quantized
 
 
 def quantize_files(
@@ -44,5 +44,5 @@ def quantize_files(
     float_model = load_model(model)
     pictures = load_images(calibration, float_model.shape)[:images]
     quantized, report = quantize_model(float_model, pictures, method=method, percentile=percentile, progress=progress)
-    write_project(output, quantized_files(quantized, report), MARKER)
+    save_quantized(quantized, report, output)
     return report

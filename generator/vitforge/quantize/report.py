@@ -40,8 +40,11 @@ class QuantReport:
     rows: tuple[TensorRow, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Plain data."""
-        return {"method": self.method, "images": self.images, "tensors": [asdict(row) for row in self.rows]}
+        """Plain data; JSON has no infinity, so the ratio of a tensor without error or without signal is None."""
+        tensors = [asdict(row) for row in self.rows]
+        for row in tensors:
+            row["sqnr_db"] = row["sqnr_db"] if math.isfinite(row["sqnr_db"]) else None
+        return {"method": self.method, "images": self.images, "tensors": tensors}
 
     def columns(self) -> tuple[str, ...]:
         """Heads of `table_rows`."""

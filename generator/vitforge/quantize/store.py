@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,7 +17,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vitforge.errors import ModelError
+from vitforge.golden.linear import ACCUMULATOR_LIMIT
 from vitforge.model.vit import ViTShape
+from vitforge.output import write_project
 from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
 from vitforge.quantize.report import QuantReport
 
@@ -35,6 +38,15 @@ _DTYPES = {
     "beta": np.int32,
 }
 _MULT_RANGE, _SHIFT_RANGE = (1 << 15, (1 << 16) - 1), (1, 40)
+_SIZES = ("channels", "patch_size", "embed_dim", "depth", "num_heads", "hidden_dim")
+
+
+def save_quantized(model: QuantModel, report: QuantReport | None, directory: Path) -> None:
+    """Writes `quantized_files` as ``directory``, all or nothing, replacing only a directory of ours.
+
+    Raises OutputError where ``directory`` is something else, or cannot be written; what was there stays whole.
+    """
+    write_project(directory, quantized_files(model, report), MARKER)
 
 
 def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dict[str, bytes]:
@@ -71,7 +83,7 @@ def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dic
 
 
 def _json(content: object) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def _linear_out(name: str, layer: QuantLinear) -> dict[str, NDArray]:
@@ -94,7 +106,7 @@ def load_quantized(directory: Path) -> QuantModel:
         raise ModelError(
             f"{error.filename} cannot be read ({error.strerror}); give a directory of vitforge quantize"
         ) from None
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         raise ModelError(f"{directory} is damaged ({error}); quantise the model again") from None
     try:
         if content["generator"] != "vitforge" or content["format"] != _FORMAT:
@@ -106,31 +118,71 @@ def load_quantized(directory: Path) -> QuantModel:
         raise ModelError(f"{directory} is damaged: {error}; quantise the model again") from None
 
 
+def _reach(layer: QuantLinear) -> NDArray[np.int64]:
+    """Largest magnitude of each accumulator, (out,)."""
+    return np.abs(layer.weight.astype(np.int64)).sum(axis=1) * 128 + np.abs(layer.bias.astype(np.int64))
+
+
 class _Reader:
     """Checked pieces of a stored model; ValueError says what is wrong."""
 
     def __init__(self, tensors: Mapping[str, NDArray], content: Mapping[str, Any]) -> None:
         self.tensors, self.content = tensors, content
         self.shape = ViTShape(**{**content["shape"], "image_size": tuple(content["shape"]["image_size"])})
+        self.check_shape()
+
+    def check_shape(self) -> None:
+        s = self.shape
+        height, width = s.image_size
+        sizes = {name: getattr(s, name) for name in _SIZES} | {"height": height, "width": width}
+        for name, value in sizes.items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {value!r}, expected an integer of at least 1")
+        if type(s.num_classes) is not int or s.num_classes < 0:
+            raise ValueError(f"num_classes is {s.num_classes!r}, expected an integer of at least 0")
+        if s.embed_dim % s.num_heads:
+            raise ValueError(f"{s.num_heads} heads do not divide the width of {s.embed_dim}")
+        if not 0 <= float(s.norm_eps) < math.inf:
+            raise ValueError(f"norm_eps is {s.norm_eps!r}")
+
+    def labels(self) -> tuple[str, ...]:
+        labels, classes = self.content["labels"], max(self.shape.num_classes, 1)
+        if not isinstance(labels, list) or len(labels) != classes:
+            raise ValueError(f"labels are not a list of {classes}")
+        return tuple(str(label) for label in labels)
+
+    def scales(self) -> dict[str, float]:
+        scales = {str(name): float(value) for name, value in self.content["scales"].items()}
+        for name, value in {**scales, "logits": scales["logits"]}.items():
+            if not 0 < value < math.inf:
+                raise ValueError(f"the scale of {name} is {value}")
+        return scales
 
     def model(self) -> QuantModel:
         s = self.shape
         return QuantModel(
             name=str(self.content["name"]),
             shape=s,
-            labels=tuple(str(label) for label in self.content["labels"]),
+            labels=self.labels(),
             patch=self.linear("patch", s.embed_dim, s.patch_len),
-            x0=self.tensor("x0", (s.seq_len, s.embed_dim), np.int16),
+            x0=self.symmetric("x0", (s.seq_len, s.embed_dim), np.int16),
             blocks=tuple(self.block(f"blocks.{i}.") for i in range(s.depth)),
             norm=self.norm("norm"),
-            head=self.linear("head", max(s.num_classes, 1), s.embed_dim),
-            scales={str(name): float(value) for name, value in self.content["scales"].items()},
+            head=self.head(max(s.num_classes, 1)),
+            scales=self.scales(),
         )
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: type) -> NDArray:
         value = self.tensors[name]
         if value.shape != shape or value.dtype != dtype:
             raise ValueError(f"{name} is {value.shape} {value.dtype}, expected {shape} {np.dtype(dtype)}")
+        return value
+
+    def symmetric(self, name: str, shape: tuple[int, ...], dtype: type) -> NDArray:
+        value = self.tensor(name, shape, dtype)
+        lowest = np.iinfo(dtype).min
+        if value.min() == lowest:
+            raise ValueError(f"{name} holds {lowest}, which the hardware never takes")
         return value
 
     def scalar(self, name: str, low: int, high: int) -> int:
@@ -147,6 +199,14 @@ class _Reader:
             value = getattr(layer, key)
             if value.min() < low or value.max() > high:
                 raise ValueError(f"{name}.{key} has a value outside {low} to {high}")
+        if _reach(layer).max() >= ACCUMULATOR_LIMIT:
+            raise ValueError(f"{name} can leave its 27-bit accumulator")
+        return layer
+
+    def head(self, classes: int) -> QuantLinear:
+        layer = self.linear("head", classes, self.shape.embed_dim)
+        if ((_reach(layer) * layer.mult) >> layer.shift).max() >= np.iinfo(np.int32).max:
+            raise ValueError("head can give logits beyond 32 bits")
         return layer
 
     def norm(self, name: str) -> QuantNorm:
@@ -170,6 +230,6 @@ class _Reader:
             proj=self.linear(prefix + "proj", d, d),
             norm2=self.norm(prefix + "norm2"),
             fc1=self.linear(prefix + "fc1", hidden, d),
-            gelu=self.tensor(prefix + "gelu", (256,), np.int8),
+            gelu=self.symmetric(prefix + "gelu", (256,), np.int8),
             fc2=self.linear(prefix + "fc2", d, hidden),
         )

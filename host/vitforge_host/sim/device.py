@@ -21,7 +21,7 @@ from vitforge_host.errors import OverlayError, SimulationError
 from vitforge_host.sim.address import WORD, AddressMap, RegArray, RegisterFile, RegisterModel
 from vitforge_host.sim.arena import Arena
 from vitforge_host.sim.hls_ip import HlsIP, Surroundings
-from vitforge_host.sim.library import KernelFunction
+from vitforge_host.sim.kernel import KernelFunction
 from vitforge_host.sim.manifest import IpSpec, read_manifest
 from vitforge_host.sim.memory import SimMemory
 from vitforge_host.sim.ps import ProcessingSystem, map_ps

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vitforge_host.errors import SimulationError, WatchdogError
-from vitforge_host.sim.library import KernelFunction
+from vitforge_host.sim.kernel import KernelFunction
 from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C

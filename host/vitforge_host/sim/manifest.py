@@ -34,7 +34,7 @@ class IpSpec:
     """The model of one IP: a function ``long long symbol(args...)`` of a shared library."""
 
     name: str
-    library: Path
+    lib: Path
     symbol: str
     control: str
     arguments: tuple[ArgumentSpec, ...]

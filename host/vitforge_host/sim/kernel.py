@@ -25,13 +25,13 @@ class KernelFunction:
 
     def __init__(self, spec: IpSpec) -> None:
         self._spec = spec
-        self._library = _load_private(spec.library)
+        self._library = _load_private(spec.lib)
         try:
             self._function = self._library[spec.symbol]
             self._error = self._library[f"{spec.symbol}_error"]
         except AttributeError:
             raise OverlayError(
-                f"{spec.library} lacks {spec.symbol} or {spec.symbol}_error; build it again with: vitforge csim DIR"
+                f"{spec.lib} lacks {spec.symbol} or {spec.symbol}_error; build it again with: vitforge csim DIR"
             ) from None
         self._function.argtypes = [_C_TYPES[argument.kind] for argument in spec.arguments]
         self._function.restype = ctypes.c_longlong
