@@ -182,6 +182,8 @@ def test_processor_that_does_not_normalise(tmp_path):
         ({"labels": ["a", "b"]}, "2 labels for 4 classes"),
         ({"labels": "abcd"}, "labels are not a list"),
         ({"norm_eps": 0}, "norm_eps is 0"),
+        ({"patch_size": 4}, "patch_size is 4, but the tensors have 3"),
+        ({"channels": 1}, "channels is 1, but the tensors have 2"),
     ],
 )
 def test_description_that_does_not_fit(tmp_path, change, message):
@@ -189,6 +191,20 @@ def test_description_that_does_not_fit(tmp_path, change, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_model(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "right"),
+    [("hidden_size", 12), ("num_hidden_layers", 2), ("intermediate_size", 20), ("patch_size", 3), ("num_channels", 2)],
+)
+def test_config_of_another_model(tmp_path, key, right):
+    """Its number of heads would divide the width, and every prediction would be wrong without a word."""
+    write(tmp_path / "model.safetensors", hugging_face_tensors(random_model()), facts=None)
+    write_config(tmp_path, CONFIG | {key: right})
+    assert load_model(tmp_path).shape == SHAPE
+    write_config(tmp_path, CONFIG | {key: 2 * right})
+    with pytest.raises(ModelError, match=f"{key} is {2 * right}, but the tensors have {right}"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(
