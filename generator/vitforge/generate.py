@@ -71,6 +71,11 @@ def project_files(
     )
 
 
+def _model_of(config: ProjectConfig) -> QuantModel:
+    chosen = config.quantize.model_dump(exclude_none=True)
+    return resolve_model(config.model, config.calibration, **chosen)
+
+
 def generate(
     *,
     board: Board,
@@ -78,7 +83,7 @@ def generate(
     model: QuantModel | None = None,
     config: ProjectConfig | None = None,
 ) -> GenerateResult:
-    """Fits ``model`` (the one that ships by default) to ``board`` and writes the project to ``output``.
+    """Fits ``model`` (by default what ``config`` names, or the one that ships) to ``board``; writes to ``output``.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def generate(
         If ``output`` exists and is not ours, or cannot be written; what was there stays whole.
     """
     config = config or ProjectConfig()
-    model = model or resolve_model(None)
+    model = model or _model_of(config)
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
     fitted = fit(model.shape, board, clock_mhz=clock, overrides=config.folding_overrides(), name=config.name)
     images = sample_images(model.shape, 8)

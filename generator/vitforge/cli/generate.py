@@ -20,9 +20,7 @@ from vitforge.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from vitforge.config import ProjectConfig
     from vitforge.generate import GenerateResult
-    from vitforge.quantize.model import QuantModel
 
 
 @click.command(epilog="Example: vitforge generate --board zcu104 -o my-project")
@@ -74,7 +72,7 @@ def generate(
     from vitforge.generate import generate as run  # after the checks: it imports everything
 
     with progress_bars(as_json):
-        result = run(board=target, output=output, model=_model(settings), config=settings)
+        result = run(board=target, output=output, config=settings)
     if as_json:
         print_json(result.to_json())
     else:
@@ -102,20 +100,3 @@ def print_result(result: GenerateResult) -> None:
             "images per second, modelled": facts["fps"],
         },
     )
-
-
-def _model(settings: ProjectConfig) -> QuantModel | None:
-    """The integer model that the settings name; None for the one that ships."""
-    from vitforge.model.images import load_images
-    from vitforge.model.safetensors_io import load_model
-    from vitforge.model.source import resolve_model
-    from vitforge.quantize.quantizer import quantize_model
-
-    if settings.model is None:
-        return None
-    if settings.calibration is None or not Path(settings.model).is_file():
-        return resolve_model(settings.model)
-    model = load_model(Path(settings.model))
-    images = load_images(Path(settings.calibration), model.shape)[: settings.quantize.images]
-    chosen = settings.quantize.model_dump(include={"method", "percentile"}, exclude_none=True)
-    return quantize_model(model, images, **chosen)[0]

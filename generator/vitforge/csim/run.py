@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,9 @@ def check_library(
     library: CsimLibrary,
     model: QuantModel,
     images: NDArray[np.uint8],
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[KernelCheck]:
-    """All kernels of a compiled project, then the whole model on ``images``."""
+    """All kernels of a compiled project, then the whole model on ``images``; ``progress`` gets (done, total)."""
     few = images[:KERNEL_IMAGES]
     tensors = golden_tensors(model, few)
     bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
@@ -91,7 +92,7 @@ def check_library(
     checks = {name: KernelCheck(name=name) for name in names}
     for done, name in enumerate(names):
         if progress is not None:
-            progress(name, done, len(names))
+            progress(done, len(names))
         if name in ARITHMETIC:
             ARITHMETIC[name](library, design, checks[name])
         elif name in DATAPATH:
@@ -127,13 +128,15 @@ def csim(
     if unknown or not headers:
         raise ConfigError(f"unknown header set {unknown[:1] or list(headers)}; choose from {', '.join(HEADER_SETS)}")
     start = time.perf_counter()
+    notify = progress or (lambda what, done, total: None)
     project = load_project(directory)
     model, blob = project.model(), project.blob()
     pictures = sample_images(project.design.shape, images)
     checks = {}
     for name in headers:
-        if progress is not None:
-            progress(f"compile ({name} headers)", 0, 1)
+        notify(f"compile, {name} headers", 0, 1)
         library = CsimLibrary(project.compile(HEADER_SETS[name]()))
-        checks[name] = check_library(project.design, blob, library, model, pictures, progress)
+        checks[name] = check_library(
+            project.design, blob, library, model, pictures, partial(notify, f"csim, {name} headers")
+        )
     return CsimResult(checks=checks, images=images, seconds=time.perf_counter() - start)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration struct of each engine in hw_config.hpp: its folding, memories and loop bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitforge.design.design import Design
+from vitforge.design.geometry import EngineGeometry, ceil_div
+
+_DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantField:
+    """One `static constexpr int` of an engine, with its trailing comment."""
+
+    name: str
+    value: int
+    comment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineContext:
+    """One engine's configuration struct."""
+
+    name: str
+    title: str
+    dsp: str
+    has_attention: str  # C++ literal
+    fields: list[ConstantField]
+
+
+def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
+    return [
+        ConstantField(name=name, value=value, comment=f"  // {text}" if text else "") for name, value, text in values
+    ]
+
+
+def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, int, str]]:
+    f, shape = design.folding, design.shape
+    return [
+        ("tt", engine.tt, "tokens a cycle"),
+        ("tc", f.tc, "output columns a cycle"),
+        ("tk", f.tk, "reduction lanes a cycle = DSP cascade"),
+        ("td", f.td, "tokens drained a cycle"),
+        ("lt", f.lt, "tokens a cycle in layer norm"),
+        ("groups", f.tk // f.tc, "column tiles in an activation entry"),
+        ("drain_groups", engine.drain_groups, "cycles to drain a token tile"),
+        ("token_tiles", engine.token_tiles, ""),
+        ("beat_bits", design.axi_bits, "m_axi width"),
+        ("beat_bytes", design.beat_bytes, ""),
+        ("num_heads", shape.num_heads, ""),
+        ("xn_depth", engine.xn_depth, "entries: layer norm, then the second region"),
+        ("scratch_depth", engine.scratch_depth, "entries: values that stay inside the engine"),
+        ("residual_depth", design.residual_depth, "words of td x tc int16"),
+        ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
+        ("norm_groups", ceil_div(shape.seq_len, f.lt), "token groups of layer norm"),
+        ("image_beats", design.image_beats, ""),
+        ("image_words", shape.seq_len * design.patch.k_tiles, ""),
+        ("score_bits", 16 * f.td * f.tc, "scores of a drain group"),
+    ]
+
+
+def _job_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:
+    """Upper bound of a job's cycles, for the tool's latency report."""
+    steps = max(k_tiles, engine.drain_groups)
+    beats = design.fc1.param_beats + k_tiles * design.fc1.word_beats
+    return columns * max(engine.token_tiles * steps, beats) + engine.drain_groups
+
+
+def nsa_context(design: Design) -> EngineContext:
+    """Constants of the norm + self-attention engine."""
+    engine = design.nsa
+    values = _common_fields(design, engine) + [
+        ("branch_depth", design.branch_nsa_depth, "words this engine's array writes"),
+        ("norm_branch_depth", design.branch_nmp_depth, "words its layer norm reads: the other engine's"),
+        ("max_k_tiles", design.max_k_tiles_nsa, "of a weight column tile"),
+        ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nsa, design.qkv.column_tiles), ""),
+        ("key_tiles", design.key_tiles, "k tiles over the keys"),
+        ("key_columns", design.key_columns, "column tiles over the keys"),
+        ("key_banks", design.key_banks, ""),
+        ("key_depth", design.key_depth, ""),
+        ("value_banks", design.value_banks, ""),
+        ("value_depth", design.value_depth, ""),
+        ("weights_depth", design.weights_depth, "entries of attention weights of a head"),
+        ("reciprocal_depth", engine.token_tiles * engine.drain_groups, ""),
+    ]
+    return _engine(design, "Nsa", "Norm + self-attention engine.", True, values)
+
+
+def nmp_context(design: Design) -> EngineContext:
+    """Constants of the norm + MLP engine."""
+    engine = design.nmp
+    columns = max(design.fc1.column_tiles, design.fc2.column_tiles)
+    values = _common_fields(design, engine) + [
+        ("branch_depth", design.branch_nmp_depth, "words this engine's array writes: FC2, then patch embedding"),
+        ("norm_branch_depth", design.branch_nsa_depth, "words its layer norm reads: the other engine's"),
+        ("max_k_tiles", design.max_k_tiles_nmp, "of a weight column tile"),
+        ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nmp, columns), ""),
+        ("key_tiles", 1, "no attention here: the smallest memories that compile"),
+        ("key_columns", 1, ""),
+        ("key_banks", design.key_banks, ""),
+        ("key_depth", 1, ""),
+        ("value_banks", design.value_banks, ""),
+        ("value_depth", 1, ""),
+        ("weights_depth", 1, ""),
+        ("reciprocal_depth", 1, ""),
+    ]
+    return _engine(design, "Nmp", "Norm + MLP engine.", False, values)
+
+
+def _engine(
+    design: Design, name: str, title: str, has_attention: bool, values: list[tuple[str, int, str]]
+) -> EngineContext:
+    return EngineContext(
+        name=name,
+        title=title,
+        dsp=_DSP_POLICY[design.board.dsp_family],
+        has_attention="true" if has_attention else "false",
+        fields=_fields(values),
+    )
