@@ -70,7 +70,9 @@ def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_ti
         Memory(name=f"{name}_scratch", banks=banks, width_bits=width, depth=engine.scratch_depth, may_be_uram=True),
         Memory(name=f"{name}_weight_tiles", banks=1, width_bits=8 * f.tc * f.tk, depth=max_k_tiles, copies=2),
         Memory(name=f"{name}_gelu", banks=f.td * f.tc, width_bits=8, depth=256),
-        Memory(name=f"{name}_norm_values", banks=1, width_bits=16 * f.lt * f.tc, depth=design.norm_fifo_depth, is_fifo=True),
+        Memory(
+            name=f"{name}_norm_values", banks=1, width_bits=16 * f.lt * f.tc, depth=design.norm_fifo_depth, is_fifo=True
+        ),
         Memory(name=f"{name}_norm_records", banks=f.tc, width_bits=50, depth=design.channel_tiles),
     ]
 
@@ -80,7 +82,9 @@ def memories(design: Design) -> list[Memory]:
     f, nsa = design.folding, design.nsa
     groups, word = f.tk // f.tc, 16 * f.tc
     attention = [
-        Memory(name="key", banks=design.key_banks * groups, width_bits=8 * f.tc, depth=design.key_depth, may_be_uram=True),
+        Memory(
+            name="key", banks=design.key_banks * groups, width_bits=8 * f.tc, depth=design.key_depth, may_be_uram=True
+        ),
         Memory(name="value", banks=design.value_banks, width_bits=8 * f.tc, depth=design.value_depth, may_be_uram=True),
         Memory(
             name="weights",

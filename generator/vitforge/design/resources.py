@@ -86,7 +86,7 @@ def place_memories(design: Design, items: list[Memory]) -> Placement:
     """Distributed RAM for what is small, block RAM for the rest; then copies move out of block RAM.
 
     To URAM those that free most BRAM for each URAM, for as long as that evens out the two shares of the board or as
-    BRAM is over its cap; never past URAM's cap. Then to distributed RAM those that cost fewest LUTs for each BRAM, while
+    BRAM is over its cap; never past the cap of URAM. Then to distributed RAM those that cost fewest LUTs a BRAM, while
     BRAM is still over its cap; never past `DISTRIBUTED_SHARE` of the LUTs.
     """
     board = design.board

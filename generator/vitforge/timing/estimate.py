@@ -15,6 +15,7 @@ from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
 ARRAY_DEPTH = 32  # array loop: operand read, cascade, accumulation, requantisation
 SOFTMAX_DEPTH = 40  # exponent, then the reciprocal's 17 subtractions
 NORM_DEPTH = 80  # root and quotient of a token, normalisation
+RECIPROCAL_INTERVAL = 8  # cycles between the token groups whose root and quotient share a divider
 SLOT_OVERHEAD = 8  # start and end of a dataflow region
 STEP_OVERHEAD = 16
 DDR_LATENCY = 64  # of a unit's first burst, once a step
@@ -33,11 +34,13 @@ class Estimate:
     latency_cycles: int  # of one image alone
     clock_mhz: float
     fps: float
-    busy: dict[str, float]  # unit -> fraction of the steady state that it works
+    busy: dict[str, float]  # unit, or softmax -> fraction of the steady state that it works
+    array_busy: dict[str, float]  # engine -> fraction of the steady state in which its array multiplies
     array_efficiency: dict[str, float]  # engine -> fraction of its multiplications that the model needs
     engine_balance: float  # busy cycles of the less loaded array / of the other
     ddr_bytes_per_image: int
     macs_per_image: int
+    dsp_roof_fraction: float  # multiplications of the model / what all DSPs of the device could do, two a cycle
     limited_by: str  # unit or "ddr"
 
     def to_json(self) -> dict[str, object]:
@@ -58,8 +61,11 @@ class UnitCosts:
     ln2_load: int
     nmp: int
     nmp_embed: int
+    softmax: int  # within nsa
     nsa_work: int  # cycles in which the array multiplies, a block
     nmp_work: int
+    nsa_head_work: int
+    nmp_embed_work: int
 
 
 def _header(design: Design) -> int:
@@ -96,16 +102,27 @@ def norm_cycles(design: Design, tokens: int, *, table: bool = False) -> int:
     groups = ceil_div(tokens, f.lt)
     records = ceil_div(design.channel_tiles * f.tc * 8, design.beat_bytes)
     words = groups * design.channel_tiles * ceil_div(2 * f.lt * f.tc, design.beat_bytes) if table else 0
-    return _header(design) + records + words + groups * (design.channel_tiles + 1) + NORM_DEPTH
+    period = max(design.channel_tiles + 1, RECIPROCAL_INTERVAL)  # one cycle more emits what a keep mask left over
+    return _header(design) + records + words + groups * period + NORM_DEPTH
+
+
+def _softmax_period(design: Design) -> int:
+    """Cycles of softmax for a token tile: a word of scores each, or a reciprocal each."""
+    return max(design.key_columns * design.nsa.drain_groups, design.nsa.tt)
 
 
 def _nsa_block(design: Design) -> int:
-    """Slots of a block (`quantize.sections`): array and softmax of a slot run side by side."""
+    """Slots of a block (`quantize.sections`): array and softmax of a slot run side by side.
+
+    Softmax takes the scores as they come, and holds the array up where a tile costs softmax more; two tiles later it
+    is done, under the array's next job of the slot.
+    """
     engine, heads = design.nsa, design.shape.num_heads
     per_head = 3 * design.head_dim_padded // design.folding.tc
     score = attention_cycles(design, engine, design.head_dim_padded // design.folding.tk, design.key_columns)
+    score = max(score, engine.token_tiles * _softmax_period(design))
     context = attention_cycles(design, engine, design.key_tiles, design.head_dim_padded // design.folding.tc)
-    tail = 2 * max(design.key_columns * engine.drain_groups, engine.tt) + SOFTMAX_DEPTH
+    tail = 2 * _softmax_period(design) + SOFTMAX_DEPTH
 
     def qkv(count: int) -> int:
         return linear_cycles(design, engine, design.qkv, engine.token_tiles, columns=count * per_head)
@@ -135,8 +152,11 @@ def unit_costs(design: Design) -> UnitCosts:
         nmp=linear_cycles(design, nmp, design.fc1, nmp.token_tiles, gelu=True)
         + linear_cycles(design, nmp, design.fc2, nmp.token_tiles),
         nmp_embed=linear_cycles(design, nmp, design.patch, nmp.token_tiles),
+        softmax=shape.num_heads * (nsa.token_tiles + 2) * _softmax_period(design),
         nsa_work=nsa.token_tiles * (linear + shape.num_heads * attention),
         nmp_work=nmp.token_tiles * mlp,
+        nsa_head_work=design.head.column_tiles * design.head.k_tiles,
+        nmp_embed_work=nmp.token_tiles * design.patch.column_tiles * design.patch.k_tiles,
     )
 
 
@@ -220,6 +240,9 @@ def _estimate(design: Design, costs: UnitCosts) -> Estimate:
     from_units = sum(map(_step_cycles, steps)) / 4
     cycles = max(from_units, _ddr_cycles(design))
     busy = {unit: sum(step[unit] for step in steps) / 4 / cycles for unit in UNITS}
+    limited_by = "ddr" if cycles > from_units else max(busy, key=busy.__getitem__)
+    busy["softmax"] = depth * costs.softmax / cycles
+    work = {"nsa": depth * costs.nsa_work + costs.nsa_head_work, "nmp": depth * costs.nmp_work + costs.nmp_embed_work}
     f, nsa, nmp = design.folding, design.nsa, design.nmp
     n, d, hidden = design.shape.seq_len, design.shape.embed_dim, design.shape.hidden_dim
     needed = {"nsa": depth * (4 * n * d * d + 2 * n * n * d), "nmp": depth * 2 * n * d * hidden}
@@ -232,9 +255,11 @@ def _estimate(design: Design, costs: UnitCosts) -> Estimate:
         clock_mhz=design.clock_mhz,
         fps=round(design.clock_mhz * 1e6 / cycles, 1),
         busy={unit: round(value, 4) for unit, value in busy.items()},
+        array_busy={unit: round(value / cycles, 4) for unit, value in work.items()},
         array_efficiency={unit: round(needed[unit] / (peak[unit] * cycles), 4) for unit in peak},
         engine_balance=round(loads[0] / loads[1], 4),
         ddr_bytes_per_image=ddr_bytes(design),
         macs_per_image=macs_per_image(design),
-        limited_by="ddr" if cycles > from_units else max(busy, key=busy.__getitem__),
+        dsp_roof_fraction=round(macs_per_image(design) / (2 * design.board.dsp * cycles), 4),
+        limited_by=limited_by,
     )
