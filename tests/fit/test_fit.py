@@ -10,8 +10,9 @@ import time
 import pytest
 
 from vitforge.boards import RESOURCES, list_boards, load_board
-from vitforge.design.fit import PACKING_DEPTH, WORTHWHILE, fit
+from vitforge.design.fit import WORTHWHILE, fit
 from vitforge.design.resources import resources
+from vitforge.design.rules import PACKING_DEPTH
 from vitforge.errors import CapacityError, ConfigError
 from vitforge.model.vit import ViTShape
 from vitforge.timing.estimate import estimate

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernels ask of a folding and of a model, and the sentence for each rule that is broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from vitforge.boards import Board
+from vitforge.design.design import Design, Folding
+from vitforge.errors import CapacityError, ConfigError
+from vitforge.model.vit import ViTShape
+
+PACKING_DEPTH = {"dsp48e1": 4, "dsp48e2": 8}  # products that a DSP cascade sums in pairs (`kernels`, dsp_pack)
+MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
+MIN_DRAIN = 4  # values that leave an array in a cycle
+MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
+MAX_NORM_TOKENS = 1024 // 96  # lt: a word of layer-norm sums has 96 bits a token and at most 1024
+_SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td": 2, "lt": 1}  # legal together on every board
+FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
+
+
+def divisors(value: int) -> list[int]:
+    """Divisors of ``value``, ascending."""
+    return [d for d in range(1, value + 1) if value % d == 0]
+
+
+def lane_choices(board: Board) -> Iterator[tuple[int, int]]:
+    """(tk, tc): a cascade within the packing depth, and weight words of whole beats."""
+    for tk in divisors(PACKING_DEPTH[board.dsp_family]):
+        for tc in divisors(tk):
+            if tc * tk % (board.axi_bits // 8) == 0:
+                yield tk, tc
+
+
+def drain_is_legal(td: int, tc: int) -> bool:
+    """Whether td tokens of tc columns may leave the array in a cycle."""
+    return MIN_DRAIN <= td * tc <= MAX_DRAIN
+
+
+def check_shape(shape: ViTShape, board: Board) -> None:
+    """Raises CapacityError for what no folding can hold on ``board``."""
+    if board.dsp_family not in PACKING_DEPTH:
+        raise CapacityError(f"{board.title} has {board.dsp_family} DSPs, which no kernel packs yet")
+    if shape.seq_len > MAX_SEQ_LEN:
+        raise CapacityError(f"the model has {shape.seq_len} tokens; softmax sums hold at most {MAX_SEQ_LEN}")
+    if shape.embed_dim > MAX_EMBED_DIM:
+        raise CapacityError(f"the model is {shape.embed_dim} wide; layer-norm sums hold at most {MAX_EMBED_DIM}")
+    longest = max(shape.patch_len, shape.hidden_dim, shape.num_classes)
+    if longest > FIELD_LIMIT // 4:
+        raise CapacityError(f"a layer of the model has {longest} channels; job descriptors count to {FIELD_LIMIT // 4}")
+
+
+def largest_field(design: Design) -> tuple[int, str]:
+    """(largest number that a descriptor of ``design`` must hold, what it is)."""
+    layers = (design.patch, design.qkv, design.proj, design.fc1, design.fc2, design.head)
+    numbers = [
+        (design.embed_branch_base + design.channel_tiles, "branch memory"),
+        (design.nsa.extra_base, "layer-norm memory of attention"),
+        (design.nmp.extra_base, "layer-norm memory of the MLP"),
+        (max(layer.column_tiles for layer in layers), "column tiles of a layer"),
+        (max(layer.k_tiles for layer in layers), "k tiles of a layer"),
+    ]
+    return max(numbers)
+
+
+def descriptors_fit(design: Design) -> bool:
+    """Whether 16-bit descriptors can address the memories of ``design``."""
+    return largest_field(design)[0] < FIELD_LIMIT
+
+
+def _nearest(values: list[int], wanted: int) -> int:
+    return min(values, key=lambda value: (abs(value - wanted), value))
+
+
+def _check_lanes(board: Board, overrides: Mapping[str, int]) -> list[int]:
+    """Values of tc that the overrides leave."""
+    depth, beat = PACKING_DEPTH[board.dsp_family], board.axi_bits // 8
+    tk, tc = overrides.get("tk"), overrides.get("tc")
+    pairs = list(lane_choices(board))
+    legal_tk = sorted({pair[0] for pair in pairs})
+    if tk is not None and depth % tk:
+        raise ConfigError(
+            f"folding.tk = {tk} must divide {depth}, the packing depth of {board.dsp_family}; "
+            f"try {_nearest(legal_tk, tk)}"
+        )
+    if tk is not None and tk not in legal_tk:
+        raise ConfigError(
+            f"folding.tk = {tk} cannot make weight words that are a multiple of {beat} bytes, a DDR beat; "
+            f"try {_nearest(legal_tk, tk)}"
+        )
+    legal_tc = sorted({pair[1] for pair in pairs if tk is None or pair[0] == tk})
+    if tc is None:
+        return legal_tc
+    if (tk or depth) % tc:
+        raise ConfigError(f"folding.tc = {tc} must divide tk = {tk or depth}; try {_nearest(legal_tc, tc)}")
+    if tc not in legal_tc:
+        product = f"tc * tk = {tc * tk}" if tk else f"tc = {tc} times any tk up to {depth}"
+        raise ConfigError(
+            f"folding.{product} must be a multiple of {beat}, the bytes of a DDR beat; "
+            f"try tc = {_nearest(legal_tc, tc)}"
+        )
+    return [tc]
+
+
+def _check_drain(legal_tc: list[int], overrides: Mapping[str, int]) -> None:
+    td, lt = overrides.get("td"), overrides.get("lt")
+    if td is not None and not any(drain_is_legal(td, tc) for tc in legal_tc):
+        lowest, highest = -(-MIN_DRAIN // max(legal_tc)), MAX_DRAIN // min(legal_tc)
+        raise ConfigError(
+            f"folding.td = {td} times tc must be {MIN_DRAIN} to {MAX_DRAIN} drained values; "
+            f"try {min(max(td, lowest), highest)}"
+        )
+    if lt is not None and lt > MAX_NORM_TOKENS:
+        best = max(d for d in divisors(td or MAX_NORM_TOKENS) if d <= MAX_NORM_TOKENS)
+        raise ConfigError(f"folding.lt = {lt} must be at most {MAX_NORM_TOKENS}, for its sums share a word; try {best}")
+    if td is not None and lt is not None and td % lt:
+        raise ConfigError(f"folding.lt = {lt} must divide td = {td}; try {_nearest(divisors(td), lt)}")
+
+
+def _check_tokens(overrides: Mapping[str, int]) -> None:
+    unit = "td" if "td" in overrides else "lt"
+    step = overrides.get(unit, 1)
+    for name in ("tt_nsa", "tt_nmp"):
+        value = overrides.get(name)
+        if value is not None and (value % 2 or value % step):
+            rule = f"even and a multiple of {unit} = {step}" if step > 1 else "even, for two tokens share a DSP"
+            whole = math.lcm(2, step)
+            raise ConfigError(f"folding.{name} = {value} must be {rule}; try {max(1, round(value / whole)) * whole}")
+
+
+def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
+    """Raises ConfigError for folding values that break a rule, with the nearest value that keeps it."""
+    names = [field.name for field in fields(Folding)]
+    for name, value in overrides.items():
+        if name not in names:
+            raise ConfigError(f"folding has no value {name!r}; there are {', '.join(names)}")
+        if value < 1:
+            raise ConfigError(f"folding.{name} = {value} must be positive; try {_SMALLEST[name]}")
+    _check_drain(_check_lanes(board, overrides), overrides)
+    _check_tokens(overrides)
