@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from vitforge.boards import RESOURCES, Board
 from vitforge.design.design import Design, Folding
@@ -13,7 +13,6 @@ from vitforge.design.geometry import ceil_div
 from vitforge.design.resources import Resources, dsp_rows, resources
 from vitforge.design.rules import (
     MAX_NORM_TOKENS,
-    MIN_DRAIN,
     PACKING_DEPTH,
     check_overrides,
     check_shape,
@@ -23,12 +22,11 @@ from vitforge.design.rules import (
     lane_choices,
     largest_field,
 )
-from vitforge.errors import CapacityError
+from vitforge.errors import CapacityError, ConfigError, VitforgeError
 from vitforge.model.vit import ViTShape
-from vitforge.timing.estimate import Estimate, estimate, unit_costs
+from vitforge.timing.estimate import Estimate, UnitCosts, estimate, unit_costs
 
 WORTHWHILE = 0.005  # a gain in cycles below this does not justify more DSPs
-_TOP = 48  # shortlist that is estimated and counted in full
 _MAX_TD = 16  # drains wider than this are tried only if asked for
 
 
@@ -43,11 +41,11 @@ class FitResult:
     considered: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    design: Design
-    cycles: int  # rough: the busiest array, a block
-    dsp: int
+Shortfall = tuple[float, str, int, int]  # ratio, resource, need, limit
+Fitting = tuple[Design, Resources, Estimate]
+Candidate = tuple[int, tuple[int, ...]]  # least cycles of a step, values of a Folding in the order of its fields
+
+_FOLDING_FIELDS = tuple(field.name for field in fields(Folding))
 
 
 def _tile_sizes(seq_len: int, td: int) -> list[int]:
@@ -58,97 +56,103 @@ def _tile_sizes(seq_len: int, td: int) -> list[int]:
     return sorted(sizes)
 
 
-def _pairs(base: Design, nsa_sizes: list[int], nmp_sizes: list[int]) -> Iterator[_Candidate]:
-    """Token tiles of both engines under the DSP cap, without those where a smaller NMP tile keeps up as well."""
-    limit = base.board.limit("dsp")
+def _pairs(base: Design, nsa_sizes: list[int], nmp_sizes: list[int], lanes: list[int]) -> Iterator[Candidate]:
+    """Token tiles of both engines and lanes of layer norm, with the cycles that the slowest unit takes for a block.
 
-    def with_tiles(nsa: int, nmp: int) -> Design:
-        return replace(base, folding=replace(base.folding, tt_nsa=nsa, tt_nmp=nmp))
+    Lanes beyond those with which layer norm keeps pace, and its table fills whole beats, are left out: they cost
+    multipliers and gain nothing. Slow or large token tiles stay in, for their memories may be the ones that fit. So
+    does the smallest pair, for a refusal to name.
+    """
+    f = base.folding
 
-    nsa_cycles = {tt: unit_costs(with_tiles(tt, nmp_sizes[0])).nsa for tt in nsa_sizes}
-    nmp_cycles = {tt: unit_costs(with_tiles(nsa_sizes[0], tt)).nmp for tt in nmp_sizes}
+    def costs(**values: int) -> UnitCosts:
+        return unit_costs(replace(base, folding=replace(f, **values)))
+
+    nsa_cycles = {tt: costs(tt_nsa=tt).nsa for tt in nsa_sizes}
+    nmp_cycles = {tt: costs(tt_nmp=tt).nmp for tt in nmp_sizes}
+    norm = {lt: costs(lt=lt) for lt in lanes}
+    limit = base.board.limit("dsp") // (f.tc * f.tk) * 2
     for nsa in nsa_sizes:
-        for place, nmp in enumerate(nmp_sizes):
-            if place and nmp_cycles[nmp_sizes[place - 1]] <= nsa_cycles[nsa]:
-                break  # a smaller one keeps up already
-            design = with_tiles(nsa, nmp)
-            dsp = sum(dsp_rows(design).values())
-            if dsp <= limit and descriptors_fit(design):
-                yield _Candidate(design=design, cycles=max(nsa_cycles[nsa], nmp_cycles[nmp]), dsp=dsp)
+        for nmp in nmp_sizes:
+            if nsa + nmp > max(limit, nsa_sizes[0] + nmp_sizes[0]):
+                break
+            arrays = max(nsa_cycles[nsa], nmp_cycles[nmp])
+            for lt in lanes:
+                yield max(arrays, norm[lt].ln1, norm[lt].ln2), (nsa, nmp, f.tc, f.tk, f.td, lt)
+                busiest = norm[lt].ln1_first + norm[lt].ln1_final
+                if busiest <= arrays and 2 * lt * f.tc % base.beat_bytes == 0:
+                    break
 
 
-def _with_norm_lanes(candidate: _Candidate) -> _Candidate:
-    """The fewest tokens a cycle at which layer norm keeps pace with the arrays."""
-    f = candidate.design.folding
-    for lt in divisors(f.td):
-        if lt > MAX_NORM_TOKENS:
-            break
-        design = replace(candidate.design, folding=replace(f, lt=lt))
-        costs = unit_costs(design)
-        if max(costs.ln1, costs.ln2) <= candidate.cycles:
-            break
-    slowest = max(candidate.cycles, costs.ln1, costs.ln2)
-    return replace(candidate, design=design, cycles=slowest, dsp=sum(dsp_rows(design).values()))
-
-
-def _candidates(base: Design, overrides: Mapping[str, int]) -> Iterator[_Candidate]:
+def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
+    """Every legal folding that may be the best one, fewest cycles first."""
+    found: list[Candidate] = []
     for tk, tc in lane_choices(base.board):
         for td in [overrides["td"]] if "td" in overrides else range(1, _MAX_TD + 1):
             chosen = {"tk": tk, "tc": tc, "td": td}
             if not drain_is_legal(td, tc) or any(overrides.get(name, value) != value for name, value in chosen.items()):
                 continue
-            if any(overrides[name] % math.lcm(2, td) for name in ("tt_nsa", "tt_nmp") if name in overrides):
+            if any(overrides.get(name, 0) % math.lcm(2, td) for name in ("tt_nsa", "tt_nmp")):
                 continue
-            if td % overrides.get("lt", 1):
+            lanes = [lt for lt in divisors(td) if lt <= MAX_NORM_TOKENS and overrides.get("lt", lt) == lt]
+            if not lanes:
                 continue
             sizes = _tile_sizes(base.shape.seq_len, td)
             nsa, nmp = ([overrides[name]] if name in overrides else sizes for name in ("tt_nsa", "tt_nmp"))
-            folding = Folding(tt_nsa=nsa[0], tt_nmp=nmp[0], lt=1, **chosen)
-            for candidate in _pairs(replace(base, folding=folding), nsa, nmp):
-                if "lt" not in overrides:
-                    yield _with_norm_lanes(candidate)
-                else:
-                    forced = replace(candidate.design.folding, lt=overrides["lt"])
-                    design = replace(candidate.design, folding=forced)
-                    yield replace(candidate, design=design, dsp=sum(dsp_rows(design).values()))
+            folding = Folding(tt_nsa=nsa[0], tt_nmp=nmp[0], lt=lanes[0], **chosen)
+            found += _pairs(replace(base, folding=folding), nsa, nmp, lanes)
+    return sorted(found)
 
 
-def _over(design: Design, used: Resources) -> list[tuple[float, str, int, int]]:
-    """(ratio, resource, need, limit) of what exceeds the board's caps, worst first."""
-    rows = []
-    for name in RESOURCES:
-        need, limit = getattr(used, name), design.board.limit(name)
-        if need > limit:
-            rows.append((need / limit if limit else math.inf, name, need, limit))
-    return sorted(rows, reverse=True)
+def _worst(board: Board, used: Resources) -> Shortfall | None:
+    """What exceeds the board's caps by the largest factor; None if nothing does."""
+    needs = [(getattr(used, name), name, board.limit(name)) for name in RESOURCES]
+    rows = [(need / limit if limit else math.inf, name, need, limit) for need, name, limit in needs if need > limit]
+    return max(rows, default=None)
 
 
-def _smallest(base: Design, overrides: Mapping[str, int]) -> Design:
-    """A folding with few DSPs that keeps the rules and the overrides, whatever the board."""
-    tk, tc = min(
-        (
-            pair
-            for pair in lane_choices(base.board)
-            if (overrides.get("tk", pair[0]), overrides.get("tc", pair[1])) == pair
-        ),
-        key=lambda pair: pair[0] * pair[1],
-    )
-    lt = overrides.get("lt", 1)
-    td = overrides.get("td", ceil_div(ceil_div(MIN_DRAIN, tc), lt) * lt)
-    tt = math.lcm(2, td)
-    smallest = {"tt_nsa": tt, "tt_nmp": tt, "tc": tc, "tk": tk, "td": td, "lt": lt}
-    return replace(base, folding=Folding(**{**smallest, **overrides}))
+def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
+    """The best that fits, and what the one that comes closest lacks.
+
+    The best has fewest DSPs among those within `WORTHWHILE` of the fastest. Each block takes an image at least a step,
+    so the search ends where that alone is too slow: nothing beyond can be better.
+    """
+    fitting: list[Fitting] = []
+    closest: Shortfall | None = None
+    fastest = math.inf
+    for cycles, values in found:
+        if base.shape.depth * cycles > fastest * (1 + WORTHWHILE):
+            break
+        design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, values, strict=True))))
+        if not descriptors_fit(design):
+            continue
+        if sum(dsp_rows(design).values()) > base.board.limit("dsp") and (fitting or closest):
+            continue  # its memories are counted only where a refusal might name it
+        used = resources(design)
+        lacks = _worst(base.board, used)
+        if lacks:
+            closest = min(closest or lacks, lacks)
+            continue
+        timing = estimate(design)
+        fastest = min(fastest, timing.cycles_per_image)
+        fitting.append((design, used, timing))
+    close = [entry for entry in fitting if entry[2].cycles_per_image <= fastest * (1 + WORTHWHILE)]
+    return min(close, key=lambda entry: (entry[1].dsp, entry[2].cycles_per_image), default=None), closest
 
 
-def _refuse(base: Design, overrides: Mapping[str, int], found: list[_Candidate]) -> CapacityError:
+def _refuse(
+    base: Design, overrides: Mapping[str, int], found: list[Candidate], lacks: Shortfall | None
+) -> VitforgeError:
     """Names the resource that stands in the way of the folding that comes closest to fitting."""
-    designs = [candidate.design for candidate in found] or [_smallest(base, overrides)]
     what = "the folding that was asked for" if overrides else "even the folding that comes closest"
-    misses = [rows[0] for design in designs if (rows := _over(design, resources(design)))]
-    if not misses:
-        number, where = largest_field(designs[0])
+    if not found:
+        asked = ", ".join(f"{name} = {value}" for name, value in overrides.items())
+        return ConfigError(f"folding: no other values go with {asked}; leave some of them out")
+    if lacks is None:
+        design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, found[0][1], strict=True))))
+        number, where = largest_field(design)
         return CapacityError(f"the model does not fit: {where} needs addresses to {number:,} and 65,535 is the limit")
-    _, name, need, limit = min(misses)
+    _, name, need, limit = lacks
     return CapacityError(
         f"the model does not fit {base.board.title}: {what} needs {need:,} {name} and the limit is {limit:,} "
         f"({base.board.caps[name]:.0%} of {getattr(base.board, name):,})"
@@ -180,12 +184,10 @@ def fit(
     check_overrides(board, overrides)
     start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td=1, lt=1)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
-    found = sorted(
-        _candidates(base, overrides), key=lambda c: (c.cycles, c.dsp, tuple(asdict(c.design.folding).values()))
-    )
-    best = _best(found)
+    found = _candidates(base, overrides)
+    best, closest = _best(base, found)
     if best is None:
-        raise _refuse(base, overrides, found)
+        raise _refuse(base, overrides, found, closest)
     design, used, timing = best
     return FitResult(
         design=design,
@@ -194,22 +196,6 @@ def fit(
         reasons=tuple(_reasons(design, used, timing)),
         considered=len(found),
     )
-
-
-def _best(found: list[_Candidate]) -> tuple[Design, Resources, Estimate] | None:
-    """Of the first that fit, the one with fewest DSPs among those within `WORTHWHILE` of the fastest."""
-    fitting: list[tuple[Design, Resources, Estimate]] = []
-    for candidate in found:
-        if len(fitting) >= _TOP:
-            break
-        used = resources(candidate.design)
-        if not _over(candidate.design, used):
-            fitting.append((candidate.design, used, estimate(candidate.design)))
-    if not fitting:
-        return None
-    fastest = min(timing.cycles_per_image for _, _, timing in fitting)
-    close = [entry for entry in fitting if entry[2].cycles_per_image <= fastest * (1 + WORTHWHILE)]
-    return min(close, key=lambda entry: (entry[1].dsp, entry[2].cycles_per_image))
 
 
 def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
