@@ -68,7 +68,13 @@ def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_ti
     return [
         Memory(name=f"{name}_xn", banks=banks, width_bits=width, depth=engine.xn_depth, copies=2, may_be_uram=True),
         Memory(name=f"{name}_scratch", banks=banks, width_bits=width, depth=engine.scratch_depth, may_be_uram=True),
-        Memory(name=f"{name}_weight_tiles", banks=1, width_bits=8 * f.tc * f.tk, depth=max_k_tiles, copies=2),
+        Memory(
+            name=f"{name}_weight_tiles",
+            banks=8 * f.tc * f.tk // design.axi_bits,
+            width_bits=design.axi_bits,
+            depth=max_k_tiles,
+            copies=2,
+        ),
         Memory(name=f"{name}_gelu", banks=f.td * f.tc, width_bits=8, depth=256),
         Memory(
             name=f"{name}_norm_values", banks=1, width_bits=16 * f.lt * f.tc, depth=design.norm_fifo_depth, is_fifo=True
@@ -94,7 +100,7 @@ def memories(design: Design) -> list[Memory]:
             copies=2,
             may_be_uram=True,
         ),
-        Memory(name="reciprocals", banks=1, width_bits=32 * f.td, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
+        Memory(name="reciprocals", banks=f.td, width_bits=32, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
         Memory(name="scores", banks=1, width_bits=word * f.td, depth=design.key_columns * nsa.drain_groups, copies=2),
     ]
     between = [
