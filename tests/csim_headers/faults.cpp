@@ -4,6 +4,11 @@
 #include "hls_stream.h"
 #include "vitforge_csim/capi.hpp"
 
+#include <type_traits>
+
+static_assert(std::is_trivially_copyable<ap_uint<128> >::value && std::is_trivially_copyable<ap_int<16> >::value,
+              "DDR buffers are read as words");
+
 extern "C" {
 
 long long empty_read() {
@@ -55,6 +60,40 @@ long long long_word_in_a_short_field() {
         source[150] = 1;
         word.range(127, 0) = source;
         return 0;
+    });
+}
+
+long long word_in_a_short_field() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<96> word = 0;
+        word.range(15, 8) = ap_uint<9>(256);
+        return 0;
+    });
+}
+
+long long signed_word_in_a_short_field() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<96> word = 0;
+        word.range(15, 8) = ap_int<16>(-128);
+        word.range(15, 8) = ap_int<16>(-129);
+        return 0;
+    });
+}
+
+long long long_field_in_a_short_field() {
+    return vitforge_csim::guarded([]() -> long long {
+        ap_uint<96> word = 0;
+        const ap_uint<96> source = 1 << 9;
+        word.range(15, 8) = source.range(9, 0);
+        return 0;
+    });
+}
+
+long long unsigned_compared_with_negative() {
+    return vitforge_csim::guarded([]() -> long long {
+        const ap_uint<40> word = 7;
+        const int limit = -1;
+        return word < limit ? 1 : 0;
     });
 }
 

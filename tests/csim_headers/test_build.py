@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vitforge.csim.build import build_executable, build_shared
@@ -51,6 +52,17 @@ def test_hit_then_miss_when_a_header_changes(project: Path) -> None:
     second = build(project)
     assert second != first
     assert CsimLibrary(second).call("answer") == 42
+
+
+def test_miss_when_any_included_file_changes(project: Path) -> None:
+    (project / "answer.cpp").write_text(SOURCE.replace("value.hpp", "beside.hpp"))
+    (project / "beside.hpp").write_text(f'#include "../{project.name}/include/table.inc"\n')
+    table = project / "include" / "table.inc"
+    for answer in (41, 42):
+        table.write_text(f"#define VALUE {answer}\n")
+        assert CsimLibrary(build(project)).call("answer") == answer
+    (project / "beside.hpp").write_text("#define VALUE 43\n")
+    assert CsimLibrary(build(project)).call("answer") == 43
 
 
 def test_flags_are_part_of_the_key(project: Path) -> None:
@@ -140,6 +152,16 @@ def test_a_file_that_is_no_library(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_bytes(b"no library")
     with pytest.raises(CheckError, match=r"x\.so"):
         CsimLibrary(tmp_path / "x.so")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones(2), np.array([None, 1]), np.ones(2, ">i4"), np.ones((2, 3), np.int32).T],
+    ids=["float", "object", "byte order", "not contiguous"],
+)
+def test_arrays_that_a_kernel_would_misread(project: Path, array: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="csim takes"):
+        CsimLibrary(build(project)).call("answer", array)
 
 
 def test_a_function_that_is_not_there(project: Path) -> None:

@@ -44,6 +44,10 @@ def faults() -> CsimLibrary:
         ("too_big_for_its_field", "256 does not fit a field of 8 bits"),
         ("negative_in_a_field", "-2 does not fit a field of 64 bits"),
         ("long_word_in_a_short_field", "does not fit a field of 128 bits"),
+        ("word_in_a_short_field", "256 does not fit a field of 8 bits"),
+        ("signed_word_in_a_short_field", "-129 does not fit a field of 8 bits"),
+        ("long_field_in_a_short_field", "512 does not fit a field of 8 bits"),
+        ("unsigned_compared_with_negative", "comparison of a negative value with an unsigned one"),
         ("negative_shift", "shift by -1 bits"),
     ],
 )

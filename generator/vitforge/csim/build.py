@@ -7,6 +7,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ LOOPS = ("-fpeel-loops", "-ftree-vectorize", "-fvect-cost-model=dynamic")
 HOW_TO_GET = "apt install g++, dnf install gcc-c++, brew install gcc, or conda install -c conda-forge cxx-compiler"
 _TIMEOUT_S = 600
 _LOG = "compile.log"
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
 _SIGNS = (" error: ", "undefined reference")  # of the line that says what is wrong
 
 
@@ -97,7 +99,7 @@ def _build(
     includes = [flag for path in headers.include_dirs for flag in ("-isystem", str(path))]
     includes += [flag for path in include_dirs for flag in ("-I", str(path))]
     flags = (*flags, *headers.flags)
-    key = _key(compiler, flags + link_flags, sources, [*headers.include_dirs, *include_dirs])
+    key = _key(compiler, flags + link_flags, sources, headers.include_dirs, include_dirs)
     root = cache_dir or cache_directory()
     target = root / key / file_name
     if target.is_file():
@@ -169,18 +171,42 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def _key(compiler: str, flags: Sequence[str], sources: Sequence[Path], directories: Sequence[Path]) -> str:
+def _key(
+    compiler: str,
+    flags: Sequence[str],
+    sources: Sequence[Path],
+    header_dirs: Sequence[Path],
+    include_dirs: Sequence[Path],
+) -> str:
     digest = hashlib.sha256()
     for text in (_compiler_version(compiler), *flags):
         digest.update(text.encode() + b"\0")
-    for source in sources:
-        try:
-            digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-        except OSError as error:
-            raise ConfigError(f"{source} cannot be read ({error.strerror}); generate the project again") from None
-    for directory in directories:
+    for path in _with_includes(sources, include_dirs):
+        digest.update(path.name.encode() + b"\0" + _read(path) + b"\0")
+    for directory in (*header_dirs, *include_dirs):
         digest.update(_directory_digest(directory))
     return digest.hexdigest()[:32]
+
+
+def _with_includes(sources: Sequence[Path], include_dirs: Sequence[Path]) -> list[Path]:
+    """``sources`` and the files they include, directly or not, from beside themselves or ``include_dirs``."""
+    paths = list(sources)
+    for path in paths:  # which grows on the way
+        for name in _INCLUDE.findall(_read(path)):
+            for directory in (path.parent, *include_dirs):
+                included = Path(os.path.normpath(directory / os.fsdecode(name)))
+                if included.is_file():
+                    if included not in paths:
+                        paths.append(included)
+                    break
+    return paths
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); generate the project again") from None
 
 
 def _directory_digest(directory: Path) -> bytes:

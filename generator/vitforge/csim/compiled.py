@@ -29,10 +29,10 @@ class CsimLibrary:
         self._error.restype = ctypes.c_char_p
 
     def call(self, name: str, *arguments: Any) -> int:
-        """Calls the function ``name``; arrays (C-contiguous) go as pointers, integers as 32-bit scalars.
+        """Calls the function ``name``; arrays (C-contiguous, of integers) go as pointers, integers as 32-bit scalars.
 
         Raises CheckError with the simulation's own words if it faults, or if the library has no such function;
-        ValueError for an array that is not contiguous.
+        ValueError for an array that is not contiguous, or not of native integers.
         """
         try:
             function = getattr(self._library, name)
@@ -49,6 +49,8 @@ def _convert(argument: Any) -> Any:
     if isinstance(argument, np.ndarray):
         if not argument.flags.c_contiguous:
             raise ValueError("csim takes C-contiguous arrays")
+        if argument.dtype.kind not in "iub" or not argument.dtype.isnative:
+            raise ValueError(f"csim takes arrays of native integers, not {argument.dtype}")
         return argument.ctypes.data_as(ctypes.c_void_p)
     value = int(argument)
     if not -(1 << 31) <= value < 1 << 32:

@@ -63,7 +63,7 @@ class stream {
         if (head_ == tokens_.size()) {
             tokens_.clear();
             head_ = 0;
-        } else if (head_ >= 65536 && 2 * head_ >= tokens_.size()) {
+        } else if (head_ >= 64 && 2 * head_ >= tokens_.size()) {
             tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(head_));
             head_ = 0;
         }
