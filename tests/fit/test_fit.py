@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import time
 
 import pytest
 
 from vitforge.boards import RESOURCES, list_boards, load_board
 from vitforge.design.fit import WORTHWHILE, fit
-from vitforge.design.resources import resources
+from vitforge.design.memories import memories
+from vitforge.design.resources import DISTRIBUTED_SHARE, place_memories, resources
 from vitforge.design.rules import PACKING_DEPTH
 from vitforge.errors import CapacityError, ConfigError
 from vitforge.model.vit import ViTShape
@@ -67,6 +69,30 @@ def test_deit_tiny_keeps_both_arrays_of_a_zcu104_busy() -> None:
     assert found.estimate.busy["nsa"] > 0.9
     assert found.estimate.busy["nmp"] > 0.9
     assert found.resources.dsp > 1000
+    assert found.estimate.fps > 550
+
+
+def test_distributed_ram_takes_what_block_ram_cannot() -> None:
+    """DeiT-Small on a ZCU104 needs more block RAM than the cap; small banks go to LUTs, a stated share at most."""
+    found = fit(deit(384, 6), load_board("zcu104"))
+    board, design = found.design.board, found.design
+    placed = place_memories(design, memories(design))
+    always = sum(item.copies * item.luts for item in memories(design) if item.is_lutram)
+    assert always < placed.lut <= board.lut * DISTRIBUTED_SHARE
+    assert placed.bram36 <= board.limit("bram36") and placed.uram <= board.limit("uram")
+    assert found.estimate.fps > 120
+
+
+def test_what_leaves_multipliers_idle_is_told() -> None:
+    """Cycles in which an array multiplies lie between those that the model needs and those in which its unit works."""
+    for shape in (MNIST, deit(192, 3)):
+        timing = fit(shape, load_board("zcu104")).estimate
+        for engine in ("nsa", "nmp"):
+            assert timing.array_efficiency[engine] <= timing.array_busy[engine] + 0.01
+            assert timing.array_busy[engine] < timing.busy[engine]
+        assert 0 < timing.busy["softmax"] < timing.busy["nsa"]
+        roof = timing.macs_per_image / (2 * 1728 * timing.cycles_per_image)
+        assert timing.dsp_roof_fraction == pytest.approx(roof, abs=1e-4)
 
 
 def test_search_is_quick() -> None:
@@ -119,12 +145,42 @@ def test_overrides_are_kept() -> None:
         ({"tt_nsa": 9}, "tt_nsa = 9 must be even"),
         ({"td": 5, "tt_nmp": 8}, "multiple of td = 5; try 10"),
         ({"td": 4, "lt": 3}, "lt = 3 must divide td = 4"),
+        ({"tc": 1}, "multiple of 16, the bytes of a DDR beat; try tc = 2"),
+        ({"td": 1, "tc": 2}, "td = 1 times tc must be 4 to 256 drained values; try 2"),
+        ({"td": 200}, "td = 200 times tc must be 4 to 256 drained values; try 128"),
+        ({"td": 16, "lt": 16}, "lt = 16 must be at most 10, for its sums share a word; try 8"),
+        ({"lt": 3, "tt_nsa": 10}, "tt_nsa = 10 must be even and a multiple of lt = 3; try 12"),
         ({"speed": 11}, "'speed'"),
     ],
 )
 def test_impossible_overrides_name_the_rule(overrides: dict[str, int], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         fit(MNIST, load_board("zcu104"), overrides=overrides)
+
+
+@pytest.mark.parametrize("name", ["tt_nsa", "tt_nmp", "tc", "tk", "td", "lt"])
+@pytest.mark.parametrize("value", [-2, 0, 7, 11])
+def test_the_value_that_a_refusal_proposes_is_legal(name: str, value: int) -> None:
+    """Whether a value is refused or not, what the sentence says to try gets an answer."""
+    board = load_board("zcu104")
+    try:
+        fit(MNIST, board, overrides={name: value})
+    except ConfigError as refusal:
+        proposed = int(str(refusal).split()[-1])
+        assert getattr(fit(MNIST, board, overrides={name: proposed}).design.folding, name) == proposed
+
+
+def test_a_refusal_names_the_least_that_is_missing() -> None:
+    """The need is that of the folding that comes closest: a board with as much takes the model."""
+    for resource, too_few in (("dsp", 60), ("bram36", 6), ("lut", 9000)):
+        board = dataclasses.replace(load_board("zcu102"), **{resource: too_few})
+        with pytest.raises(CapacityError) as refusal:
+            fit(MNIST, board)
+        found = re.search(r"needs ([\d,]+) (\w+)", str(refusal.value))
+        assert found and found[2] == resource
+        need = int(found[1].replace(",", ""))
+        exact = dataclasses.replace(board, caps={**board.caps, resource: 1.0}, **{resource: need})
+        assert getattr(fit(MNIST, exact).resources, resource) <= need
 
 
 def test_what_does_not_fit_is_named_with_need_and_limit() -> None:

@@ -119,14 +119,15 @@ def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfa
     """
     fitting: list[Fitting] = []
     closest: Shortfall | None = None
-    fastest = math.inf
+    fastest, dsp_limit = math.inf, base.board.limit("dsp")
     for cycles, values in found:
         if base.shape.depth * cycles > fastest * (1 + WORTHWHILE):
             break
         design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, values, strict=True))))
         if not descriptors_fit(design):
             continue
-        if sum(dsp_rows(design).values()) > base.board.limit("dsp") and (fitting or closest):
+        dsp = sum(dsp_rows(design).values())
+        if dsp > dsp_limit and (fitting or (closest and dsp >= closest[0] * dsp_limit)):
             continue  # its memories are counted only where a refusal might name it
         used = resources(design)
         lacks = _worst(base.board, used)

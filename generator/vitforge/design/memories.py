@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, ceil_div
@@ -21,6 +22,18 @@ FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weigh
 AXI_READ_BEATS, AXI_WRITE_BEATS = 8 * 64, 16 * 16
 _AXI_PORTS = 4  # that read; one more writes logits, 32 bits wide
 _AXI_FLAGS = 2  # bits that travel with a beat
+
+
+@lru_cache(maxsize=1 << 14)
+def _bank_bram18(width_bits: int, depth: int) -> int:
+    return min(ceil_div(width_bits, width) * ceil_div(depth, rows) for rows, width in BRAM18_SHAPES)
+
+
+@lru_cache(maxsize=1 << 14)
+def _bank_luts(width_bits: int, depth: int) -> int:
+    rows = ceil_div(depth, 64)
+    select = width_bits * ceil_div(rows - 1, 3)
+    return ceil_div(width_bits, _LUTRAM_BITS_PER_GROUP) * rows * _LUTS_PER_GROUP + select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +59,12 @@ class Memory:
     @property
     def luts(self) -> int:
         """LUTs of one copy as distributed RAM: 64-deep groups, and the multiplexer behind them (4 to 1 in a LUT)."""
-        rows = ceil_div(self.depth, 64)
-        select = self.width_bits * ceil_div(rows - 1, 3)
-        return self.banks * (ceil_div(self.width_bits, _LUTRAM_BITS_PER_GROUP) * rows * _LUTS_PER_GROUP + select)
+        return self.banks * _bank_luts(self.width_bits, self.depth)
 
     @property
     def bram18(self) -> int:
         """Half block RAMs of one copy, each bank in the aspect ratio that needs fewest."""
-        each = min(ceil_div(self.width_bits, width) * ceil_div(self.depth, depth) for depth, width in BRAM18_SHAPES)
-        return self.banks * each
+        return self.banks * _bank_bram18(self.width_bits, self.depth)
 
     @property
     def uram(self) -> int:
