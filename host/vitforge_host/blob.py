@@ -55,18 +55,45 @@ def read_blob(data: bytes | NDArray[np.uint8]) -> Blob:
     text = content[HEADER.size : HEADER.size + manifest_bytes]
     if zlib.crc32(text) != manifest_crc:
         raise BlobError("the weight blob is damaged: CRC-32 of its manifest does not match; copy it again")
-    manifest = json.loads(text)
+    manifest = _read_manifest(text)
     if manifest["design_hash"] != design_hash.hex():
         raise BlobError("the weight blob contradicts itself: header and manifest name different designs")
     _check_sections(manifest, content)
     return Blob(manifest=manifest, data=np.frombuffer(content, np.uint8))
 
 
+def _read_manifest(text: bytes) -> dict[str, Any]:
+    """The manifest, with all that driver and schedule take from it."""
+    try:
+        manifest = json.loads(text)
+        counts = [manifest[name] for name in ("beat_bytes", "depth", "seq_len", "image_beats", "logits_words")]
+        counts += [manifest["patch"][name] for name in ("size", "channels", "height", "width")]
+        places = [entry[name] for entry in manifest["sections"].values() for name in ("offset_beats", "beats", "crc32")]
+        missing = sorted(section_names(manifest["depth"]) - set(manifest["sections"]))
+        is_whole = all(type(value) is int and value >= 0 for value in counts + places) and min(counts) > 0
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BlobError(
+            f"the manifest of the weight blob is none of ours ({type(error).__name__}: {error}); generate it again"
+        ) from None
+    if not is_whole or missing:
+        what = f"section {missing[0]}" if missing else "a size or place that is a whole number"
+        raise BlobError(f"the manifest of the weight blob lacks {what}; generate it again")
+    return manifest
+
+
+def section_names(depth: int) -> set[str]:
+    """All sections of a model of ``depth`` encoder blocks."""
+    blocks = {f"{unit}.{block}" for unit in ("ln1", "nsa", "ln2", "nmp") for block in range(depth)}
+    return blocks | {"ln2.load", "nmp.embed", "ln1.final", "nsa.head", "end.array", "end.ln"}
+
+
 def _check_sections(manifest: Mapping[str, Any], content: bytes) -> None:
     beat = manifest["beat_bytes"]
     for name, entry in manifest["sections"].items():
-        first = entry["offset_beats"] * beat
-        if zlib.crc32(content[first : first + entry["beats"] * beat]) != entry["crc32"]:
+        first, length = entry["offset_beats"] * beat, entry["beats"] * beat
+        if length == 0 or first + length > len(content):
+            raise BlobError(f"section {name} of the weight blob lies outside of it or is empty; generate it again")
+        if zlib.crc32(content[first : first + length]) != entry["crc32"]:
             raise BlobError(f"the weight blob is damaged: CRC-32 of section {name} does not match; copy it again")
 
 
@@ -74,8 +101,12 @@ def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArr
     """(n, H, W, C) uint8 images as they lie in DDR, (n, image bytes) uint8.
 
     A row a token, padded to whole beats: the class token's row is all 0x80 (zero), then the patches row by row, each in
-    (channel, row, column) order.
+    (channel, row, column) order. Raises InputError for images of another shape or type.
     """
+    expected = tuple(int(manifest["patch"][name]) for name in ("height", "width", "channels"))
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
+        shape = ", ".join(map(str, expected))
+        raise InputError(f"images are {images.shape} {images.dtype}; this model takes (n, {shape}) uint8")
     patch, rows = int(manifest["patch"]["size"]), int(manifest["seq_len"])
     n, height, width, channels = images.shape
     high, wide = height // patch, width // patch  # pixels beyond the last whole patch are not read

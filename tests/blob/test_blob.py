@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from kernels.designs import DESIGNS
 from kernels.support import quant_model
 from vitforge.design.identity import design_hash
 from vitforge.quantize.blob import build_blob, build_sections
-from vitforge_host.blob import CHECKED_BYTES, HEADER, BlobError, pack_images, read_blob
+from vitforge_host.blob import CHECKED_BYTES, HEADER, BlobError, pack_images, read_blob, section_names
+from vitforge_host.errors import InputError
 
 DESIGN = DESIGNS["ragged"]
 MODEL = quant_model(DESIGN, "random")
@@ -92,6 +94,71 @@ def test_files_that_are_no_blob() -> None:
     for content in (b"", b"VITFORGE", bytes(4096), b"PK\x03\x04" + bytes(100)):
         with pytest.raises(BlobError):
             read_blob(content)
+
+
+def with_manifest(**changes: object) -> bytes:
+    """The blob with another manifest, and both CRCs right."""
+    magic, version, size, _, total, digest, _ = HEADER.unpack_from(BLOB)
+    manifest = {**read_blob(BLOB).manifest, **changes}
+    text = json.dumps({name: value for name, value in manifest.items() if value is not None}).encode().ljust(size)
+    fields = (magic, version, len(text), zlib.crc32(text), total, digest)
+    header = HEADER.pack(*fields, zlib.crc32(HEADER.pack(*fields, 0)[:CHECKED_BYTES]))
+    return header + text + BLOB[HEADER.size + size :]
+
+
+def changed_section(name: str, **changes: int) -> bytes:
+    sections = read_blob(BLOB).manifest["sections"]
+    return with_manifest(sections={**sections, name: {**sections[name], **changes}})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (with_manifest(sections=None), "none of ours .*sections"),
+        (with_manifest(sections=[]), "none of ours"),
+        (with_manifest(patch="4"), "none of ours"),
+        (with_manifest(depth=DESIGN.shape.depth + 1), f"lacks section ln1.{DESIGN.shape.depth}"),
+        (with_manifest(beat_bytes=16.0), "whole number"),
+        (with_manifest(seq_len=0), "whole number"),
+        (with_manifest(design_hash="00" * 32), "different designs"),
+        (changed_section("nsa.head", offset_beats=1 << 40), "section nsa.head .* outside"),
+        (changed_section("nsa.head", offset_beats=-1), "whole number"),
+        (changed_section("end.ln", beats=0, crc32=0), "section end.ln .* empty"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused(content: bytes, says: str) -> None:
+    """CRCs tell damage; these are right, and what they cover is wrong."""
+    with pytest.raises(BlobError, match=says) as caught:
+        read_blob(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_written_again_is_accepted() -> None:
+    assert read_blob(with_manifest()).manifest == read_blob(BLOB).manifest
+
+
+def test_sections_are_those_that_the_host_expects() -> None:
+    assert set(build_sections(DESIGN, MODEL)) == section_names(DESIGN.shape.depth)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 12, 12, 1), np.uint8),
+        np.zeros((2, 12, 16, 3), np.uint8),
+        np.zeros((12, 12, 3), np.uint8),
+        np.zeros((2, 12, 12, 3), np.float32),
+        np.zeros((2, 12, 12, 3), np.int8),
+    ],
+)
+def test_images_of_another_shape_or_type_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"this model takes \(n, 12, 12, 3\) uint8"):
+        pack_images(images, read_blob(BLOB).manifest)
+
+
+def test_no_images_are_no_bytes() -> None:
+    packed = pack_images(np.zeros((0, 12, 12, 3), np.uint8), read_blob(BLOB).manifest)
+    assert packed.shape == (0, DESIGN.image_beats * DESIGN.beat_bytes)
 
 
 def test_images_lie_as_rows_of_patches() -> None:
