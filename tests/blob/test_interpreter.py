@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from blob import interpreter
 from kernels.designs import DESIGNS
 from kernels.support import MODELS, images, quant_model
-from vitforge.boards import load_board
+from vitforge.boards import list_boards, load_board
 from vitforge.design.design import Design, Folding
+from vitforge.design.fit import fit
 from vitforge.golden.random_model import random_images, random_quant_model
 from vitforge.golden.vit import forward
 from vitforge.model.vit import ViTShape
@@ -47,8 +48,7 @@ def test_batches_of_every_size(name: str, count: int) -> None:
 @pytest.mark.parametrize("kind", MODELS)
 def test_three_blocks_of_every_kind_of_model(kind: str) -> None:
     """Weights and scales at their limits, or all zero, through three blocks with six images."""
-    shape = dataclasses.replace(DESIGNS["ragged"].shape, depth=3)
-    design = dataclasses.replace(DESIGNS["ragged"], shape=shape)
+    design = dataclasses.replace(DESIGNS["ragged"], shape=dataclasses.replace(DESIGNS["ragged"].shape, depth=3))
     model, pictures = quant_model(design, kind), images(design, 6)
     np.testing.assert_array_equal(interpret(design, model, pictures), forward(model, pictures))
 
@@ -65,7 +65,7 @@ def designs(draw: st.DrawFn) -> Design:
     unit = math.lcm(2, td)
     tiles = st.integers(1, 20 // unit)
     heads = draw(st.integers(1, 3))
-    shape = ViTShape(
+    drawn = ViTShape(
         image_size=(draw(st.integers(3, 11)), draw(st.integers(3, 11))),
         channels=draw(st.integers(1, 3)),
         patch_size=draw(st.integers(2, 3)),
@@ -76,7 +76,7 @@ def designs(draw: st.DrawFn) -> Design:
         num_classes=draw(st.integers(1, 9)),
     )
     folding = Folding(tt_nsa=unit * draw(tiles), tt_nmp=unit * draw(tiles), tc=tc, tk=tk, td=td, lt=lt)
-    return Design(name="drawn", board=board, shape=shape, folding=folding, clock_mhz=100.0)
+    return Design(name="drawn", board=board, shape=drawn, folding=folding, clock_mhz=100.0)
 
 
 @settings(max_examples=150)
@@ -85,6 +85,34 @@ def test_any_shape_on_any_folding(design: Design, count: int, seed: int) -> None
     rng = np.random.default_rng(seed)
     model, pictures = random_quant_model(rng, design.shape), random_images(rng, design.shape, count)
     np.testing.assert_array_equal(interpret(design, model, pictures, seed), forward(model, pictures))
+
+
+def shape(size: int, patch: int, dim: int, heads: int, depth: int) -> ViTShape:
+    return ViTShape(
+        image_size=(size, size),
+        channels=3,
+        patch_size=patch,
+        embed_dim=dim,
+        depth=depth,
+        num_heads=heads,
+        hidden_dim=4 * dim,
+        num_classes=1000,
+    )
+
+
+@pytest.mark.parametrize("board", list_boards())
+def test_what_the_fit_chooses(board: str) -> None:
+    """A model of the size that ships, on the folding that each board gets."""
+    design = fit(shape(28, 4, 64, 4, 2), load_board(board)).design
+    model, pictures = quant_model(design, "random"), images(design, 3)
+    np.testing.assert_array_equal(interpret(design, model, pictures), forward(model, pictures))
+
+
+def test_a_block_of_real_size() -> None:
+    """One block of DeiT-Tiny: 197 tokens, 192 channels, 1,000 classes."""
+    design = fit(shape(224, 16, 192, 3, 1), load_board("zcu104")).design
+    model, pictures = quant_model(design, "random"), images(design, 2)
+    np.testing.assert_array_equal(interpret(design, model, pictures), forward(model, pictures))
 
 
 def test_garbage_in_the_memories_does_not_matter() -> None:
