@@ -39,6 +39,7 @@ def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
 
 def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, int, str]]:
     f, shape = design.folding, design.shape
+    norm_groups = ceil_div(shape.seq_len, f.lt)
     return [
         ("tt", engine.tt, "tokens a cycle"),
         ("tc", f.tc, "output columns a cycle"),
@@ -50,23 +51,27 @@ def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, in
         ("token_tiles", engine.token_tiles, ""),
         ("beat_bits", design.axi_bits, "m_axi width"),
         ("beat_bytes", design.beat_bytes, ""),
-        ("num_heads", shape.num_heads, ""),
         ("xn_depth", engine.xn_depth, "entries: layer norm, then the second region"),
         ("scratch_depth", engine.scratch_depth, "entries: values that stay inside the engine"),
         ("residual_depth", design.residual_depth, "words of td x tc int16"),
         ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
-        ("norm_groups", ceil_div(shape.seq_len, f.lt), "token groups of layer norm"),
+        ("norm_groups", norm_groups, "token groups of layer norm"),
+        ("norm_words", norm_groups * design.channel_tiles, "residual words of layer norm"),
+        ("norm_out_words", norm_groups * (design.channel_tiles + 1), "the same with the extra cycle of a token"),
         ("image_beats", design.image_beats, ""),
         ("image_words", shape.seq_len * design.patch.k_tiles, ""),
         ("score_bits", 16 * f.td * f.tc, "scores of a drain group"),
     ]
 
 
+def _tile_beats(design: Design, k_tiles: int) -> int:
+    return design.fc1.param_beats + k_tiles * design.fc1.word_beats
+
+
 def _job_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:
     """Upper bound of a job's cycles, for the tool's latency report."""
     steps = max(k_tiles, engine.drain_groups)
-    beats = design.fc1.param_beats + k_tiles * design.fc1.word_beats
-    return columns * max(engine.token_tiles * steps, beats) + engine.drain_groups
+    return columns * max(engine.token_tiles * steps, _tile_beats(design, k_tiles)) + engine.drain_groups
 
 
 def nsa_context(design: Design) -> EngineContext:
@@ -76,6 +81,7 @@ def nsa_context(design: Design) -> EngineContext:
         ("branch_depth", design.branch_nsa_depth, "words this engine's array writes"),
         ("norm_branch_depth", design.branch_nmp_depth, "words its layer norm reads: the other engine's"),
         ("max_k_tiles", design.max_k_tiles_nsa, "of a weight column tile"),
+        ("max_tile_beats", _tile_beats(design, design.max_k_tiles_nsa), ""),
         ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nsa, design.qkv.column_tiles), ""),
         ("key_tiles", design.key_tiles, "k tiles over the keys"),
         ("key_columns", design.key_columns, "column tiles over the keys"),
@@ -84,7 +90,9 @@ def nsa_context(design: Design) -> EngineContext:
         ("value_banks", design.value_banks, ""),
         ("value_depth", design.value_depth, ""),
         ("weights_depth", design.weights_depth, "entries of attention weights of a head"),
-        ("reciprocal_depth", engine.token_tiles * engine.drain_groups, ""),
+        ("reciprocal_depth", engine.token_tiles * engine.drain_groups, "drain groups of a head"),
+        ("softmax_cycles", (engine.token_tiles + 2) * max(design.key_columns * engine.drain_groups, engine.tt), ""),
+        ("max_slots", design.shape.num_heads + 1, ""),
     ]
     return _engine(design, "Nsa", "Norm + self-attention engine.", True, values)
 
@@ -97,6 +105,7 @@ def nmp_context(design: Design) -> EngineContext:
         ("branch_depth", design.branch_nmp_depth, "words this engine's array writes: FC2, then patch embedding"),
         ("norm_branch_depth", design.branch_nsa_depth, "words its layer norm reads: the other engine's"),
         ("max_k_tiles", design.max_k_tiles_nmp, "of a weight column tile"),
+        ("max_tile_beats", _tile_beats(design, design.max_k_tiles_nmp), ""),
         ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nmp, columns), ""),
         ("key_tiles", 1, "no attention here: the smallest memories that compile"),
         ("key_columns", 1, ""),

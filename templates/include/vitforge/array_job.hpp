@@ -39,9 +39,10 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
                     const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
                     hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
-    int8 words[2][C::max_k_tiles][C::tc][C::tk];
+    // A bank for each beat of a weight word: a beat that arrives writes one bank, and all are read at once.
+    int8 words[2][C::max_k_tiles][Layout::word_beats][C::beat_bytes];
 #pragma HLS array_partition variable=words complete dim=1
-#pragma HLS array_reshape variable=words complete dim=3
+#pragma HLS array_partition variable=words complete dim=3
 #pragma HLS array_reshape variable=words complete dim=4
     int8 gelu[C::td][C::tc][256];
 #pragma HLS array_partition variable=gelu complete dim=1
@@ -66,7 +67,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     first_tile_beat:
         for (int beat = 0; beat < tile_beats; ++beat) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=Layout::param_beats + C::max_k_tiles * Layout::word_beats
+#pragma HLS loop_tripcount max=C::max_tile_beats
             store_tile_beat<C>(beat, beats.read(), targets[0], params[0], words[0]);
         }
     }

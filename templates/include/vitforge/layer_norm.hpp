@@ -109,7 +109,7 @@ inline void load_residual(int groups, hls::stream<ap_uint<C::beat_bits> > &beats
 #pragma HLS inline
 table_word:
     for (int word = 0; word < groups * C::channel_tiles; ++word) {
-#pragma HLS loop_tripcount max=C::norm_groups * C::channel_tiles
+#pragma HLS loop_tripcount max=C::norm_words
         const int group = word / C::channel_tiles;
         const int address = group_row<C>(group) * C::channel_tiles + word % C::channel_tiles;
     table_beat:
@@ -149,7 +149,7 @@ static void add_tokens(const NormJob &job, const bool in_branch[C::channel_tiles
 add_word:
     for (int word = 0; word < ceil_div(job.tokens, C::lt) * C::channel_tiles; ++word) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=C::norm_groups * C::channel_tiles
+#pragma HLS loop_tripcount max=C::norm_words
 #pragma HLS dependence variable=residual inter false
         const int row = group_row<C>(group);
         const int first = group_token<C>(group);

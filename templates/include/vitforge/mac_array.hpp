@@ -99,7 +99,8 @@ value_read_column:
 }
 
 template <class C>
-inline void read_weight(const int8 words[C::max_k_tiles][C::tc][C::tk], int k, int8 right[C::tc][C::tk]) {
+inline void read_weight(const int8 words[C::max_k_tiles][TileLayout<C>::word_beats][C::beat_bytes], int k,
+                        int8 right[C::tc][C::tk]) {
 #pragma HLS inline
 weight_column:
     for (int c = 0; c < C::tc; ++c) {
@@ -107,7 +108,8 @@ weight_column:
     weight_lane:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
-            right[c][lane] = words[k][c][lane];
+            const int index = c * C::tk + lane;  // words lie column by column
+            right[c][lane] = words[k][index / C::beat_bytes][index % C::beat_bytes];
         }
     }
 }

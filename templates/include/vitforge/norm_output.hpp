@@ -80,7 +80,7 @@ static void normalize_tokens(const NormJob &job, const int16 gamma[C::channel_ti
 normalize_word:
     for (int word = 0; word < ceil_div(job.tokens, C::lt) * (C::channel_tiles + 1); ++word) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=C::norm_groups * (C::channel_tiles + 1)
+#pragma HLS loop_tripcount max=C::norm_out_words
 #pragma HLS dependence variable=xn inter false
         if (column == 0) {
             scale = scales.read();

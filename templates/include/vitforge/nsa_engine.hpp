@@ -83,13 +83,13 @@ static void nsa_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C
 #pragma HLS array_partition variable=weights_odd complete dim=2
 #pragma HLS array_partition variable=weights_odd complete dim=3
 #pragma HLS array_reshape variable=weights_odd complete dim=4
-#pragma HLS array_reshape variable=reciprocal_even complete dim=2
-#pragma HLS array_reshape variable=reciprocal_odd complete dim=2
+#pragma HLS array_partition variable=reciprocal_even complete dim=2
+#pragma HLS array_partition variable=reciprocal_odd complete dim=2
     bool odd = false;
     bool ends_step = false;
 nsa_slots:
     while (!ends_step) {
-#pragma HLS loop_tripcount max=C::num_heads + 1
+#pragma HLS loop_tripcount max=C::max_slots
         if (odd) {
             nsa_slot<C>(beats, xn, scratch, key, value, weights_even, weights_odd, reciprocal_even, reciprocal_odd,
                         branch, logits, ends_step);

@@ -116,7 +116,7 @@ static void softmax_head(const ap_uint<64> &control, hls::stream<ap_uint<C::scor
 softmax_cycle:
     for (int cycle = 0; cycle < (token_tiles + 2) * period; ++cycle) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=(C::token_tiles + 2) * period
+#pragma HLS loop_tripcount max=C::softmax_cycles
 #pragma HLS dependence variable=tile_scores inter false
 #pragma HLS dependence variable=weights inter false
         const int odd = phase & 1;

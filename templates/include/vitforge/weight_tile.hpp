@@ -66,7 +66,8 @@ decode_record:
 // Beat number `beat` of a tile goes where it belongs. `words` is one half of the double buffer.
 template <class C>
 inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, TileTarget &target,
-                            ColumnParams<C::tc> &params, int8 words[C::max_k_tiles][C::tc][C::tk]) {
+                            ColumnParams<C::tc> &params,
+                            int8 words[C::max_k_tiles][TileLayout<C>::word_beats][C::beat_bytes]) {
 #pragma HLS inline
     typedef TileLayout<C> Layout;
     if (beat == 0) {
@@ -79,9 +80,7 @@ inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, TileTa
     store_weight:
         for (int byte = 0; byte < C::beat_bytes; ++byte) {
 #pragma HLS unroll
-            const int index = part * C::beat_bytes + byte;
-            words[word][index / C::tk][index % C::tk] =
-                static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+            words[word][part][byte] = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
         }
     }
 }
