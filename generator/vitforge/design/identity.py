@@ -14,13 +14,18 @@ FORMAT_VERSION = 1  # of the weight streams, the blob and the chunk lists
 
 
 def design_hash(design: Design) -> bytes:
-    """32 bytes (SHA-256) over everything that determines the hardware; labels, weights and the clock do not."""
+    """32 bytes (SHA-256) over everything that determines the hardware.
+
+    Labels, weights, the clock and the epsilon of layer norm do not: they are in the streams or set at run time.
+    """
+    shape = asdict(design.shape)
+    del shape["norm_eps"]
     facts = {
         "format": FORMAT_VERSION,
         "part": design.board.part,
         "dsp_family": design.board.dsp_family,
         "axi_bits": design.axi_bits,
-        "shape": asdict(design.shape),
+        "shape": shape,
         "folding": asdict(design.folding),
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
