@@ -37,8 +37,11 @@ class Vitforge(click.Group):
     def _run(self, arguments: list[str], **extra: Any) -> int:
         try:
             return super().main(args=arguments, prog_name="vitforge", **extra) or 0
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()  # the help page
+            return error.exit_code
         except click.ClickException as error:
-            error.show()
+            click.echo(f"vitforge: {_usage_sentence(error)}", err=True)
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
             click.echo("vitforge: interrupted", err=True)
@@ -56,6 +59,13 @@ class Vitforge(click.Group):
             what = f"{type(error).__name__}: {error}"
             click.echo(f"vitforge: internal error: {what} (--debug shows where; please report it)", err=True)
             return INTERNAL_ERROR
+
+
+def _usage_sentence(error: click.ClickException) -> str:
+    """What click found wrong with the command line, and where to read what would be right."""
+    text = error.format_message().rstrip(".").replace("\n", " ")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return text if context is None else f"{text}; {context.command_path} --help shows what it takes"
 
 
 def _host_exit_code(error: Exception) -> int | None:
