@@ -9,8 +9,8 @@
 namespace vitforge {
 
 // clamp((yhat * gamma + beta + half) >> shift), yhat = (D*x - sum) * inverse in units of 2^-normal_bits.
-inline int8 normalize(int16 x, int32 channels, int32 sum, int32 inverse, int length, int16 gamma, int32 beta,
-                      int shift) {
+inline int8 normalize(int16 x, int32 channels, int32 sum, Int<reciprocal_bits + 1> inverse, int length, int16 gamma,
+                      int32 beta, int shift) {
 #pragma HLS inline
     const Int<27> centred = channels * x - sum;
     const Int<45> scaled = static_cast<Int<45> >(centred) * inverse;
@@ -94,7 +94,7 @@ normalize_word:
             for (int t = 0; t < C::lt; ++t) {
 #pragma HLS unroll
                 const int bit = scale_bits * t;
-                const int32 inverse = scale.range(bit + 23, bit).to_int();
+                const Int<reciprocal_bits + 1> inverse = scale.range(bit + reciprocal_bits - 1, bit).to_int();
                 const int length = scale.range(bit + 31, bit + 24).to_int();
                 const int32 sum = static_cast<int32>(scale.range(bit + 63, bit + 32).to_uint());
             normalize_lane:
