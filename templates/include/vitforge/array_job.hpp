@@ -58,7 +58,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
 #pragma HLS array_partition variable=targets complete
 #pragma HLS array_partition variable=params complete
 
-    const bool linear = job.op == array_linear;
+    const bool linear = is_linear<C>(job);
     const int tile_beats = Layout::param_beats + job.k_tiles * Layout::word_beats;
     if (job.has_gelu) {
         load_gelu<C>(beats, gelu);
@@ -85,37 +85,17 @@ array_cycle:
     for (int cycle = 0; cycle < cycles; ++cycle) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::max_job_cycles
-#pragma HLS dependence variable=scratch inter false  // a job reads and writes different regions
+// A job reads and writes different regions, and of the weight words one half works while the other fills.
+#pragma HLS dependence variable=scratch inter false
 #pragma HLS dependence variable=key inter false
 #pragma HLS dependence variable=value inter false
-#pragma HLS dependence variable=words inter false    // one half works, the other fills
+#pragma HLS dependence variable=words inter false
         if (drain.group < C::drain_groups) {
             int64 values[C::td][C::tc];
             int8 bytes[C::td][C::tc];
             drain_values<C>(job, done, drain, done_params, reciprocal, values);
             to_int8<C>(values, job.has_gelu, gelu, bytes);
-            switch (done_target.destination) {
-                case to_scratch:
-                    store_scratch<C>(bytes, drain, done_target, scratch);
-                    break;
-                case to_key:
-                    store_key<C>(bytes, drain, done_target, key);
-                    break;
-                case to_value:
-                    store_value<C>(bytes, drain, done_target, value);
-                    break;
-                case to_branch:
-                    store_branch<C>(values, drain, done_target, branch);
-                    break;
-                case to_scores:
-                    send_scores<C>(values, scores);
-                    break;
-                default:
-                    if (drain.tile == 0 && drain.group == 0) {
-                        send_logits<C>(values, logits);
-                    }
-                    break;
-            }
+            store_drained<C>(done_target, drain, values, bytes, scratch, key, value, branch, scores, logits);
             ++drain.group;
         }
         const int half = at.outer & 1;
@@ -124,7 +104,7 @@ array_cycle:
             const int tile = linear ? at.inner : at.outer;
             int8 left[C::tt][C::tk];
             int8 right[C::tc][C::tk];
-            if (job.op == array_context) {
+            if (is_context<C>(job)) {
                 read_left<C, C::weights_depth>(weights, tile * job.k_tiles + at.k, left);
                 read_value<C>(value, job, column, at.k, right);
             } else {

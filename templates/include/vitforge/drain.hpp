@@ -34,8 +34,8 @@ drain_token:
     drain_column:
         for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
-            const bool linear = job.op == array_linear;
-            const bool context = job.op == array_context;
+            const bool linear = is_linear<C>(job);
+            const bool context = is_context<C>(job);
             const int32 mult = linear ? params.mult[c] : (context ? (scale & 0x3ffff) : job.mult);
             const int32 shift = linear ? params.shift[c] : (context ? (scale >> 18) : job.shift);
             const int32 bias = linear ? params.bias[c] : 0;
@@ -162,6 +162,34 @@ logit_column:
         word.range(32 * c + 31, 32 * c) = static_cast<uint32>(values[0][c]);
     }
     logits.write(word);
+}
+
+// Where a drained group goes: one of five places of an engine with attention, one of two of the other.
+template <class C>
+inline void store_drained(const TileTarget &target, const DrainGroup &at, const int64 values[C::td][C::tc],
+                          const int8 bytes[C::td][C::tc],
+                          int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
+                          int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
+                          int8 value[C::value_depth][C::value_banks][C::tc],
+                          int16 branch[C::branch_depth][C::td][C::tc],
+                          hls::stream<ap_uint<C::score_bits> > &scores,
+                          hls::stream<ap_uint<32 * C::tc> > &logits) {
+#pragma HLS inline
+    if (target.destination == to_scratch) {
+        store_scratch<C>(bytes, at, target, scratch);
+    } else if (target.destination == to_branch) {
+        store_branch<C>(values, at, target, branch);
+    } else if (C::has_attention) {
+        if (target.destination == to_key) {
+            store_key<C>(bytes, at, target, key);
+        } else if (target.destination == to_value) {
+            store_value<C>(bytes, at, target, value);
+        } else if (target.destination == to_scores) {
+            send_scores<C>(values, scores);
+        } else if (at.tile == 0 && at.group == 0) {
+            send_logits<C>(values, logits);
+        }
+    }
 }
 
 }  // namespace vitforge

@@ -97,6 +97,19 @@ inline ArrayJob decode_array_job(const uint32 words[header_words]) {
     return job;
 }
 
+// An engine without attention has only linear jobs: what serves the others is not built.
+template <class C>
+inline bool is_linear(const ArrayJob &job) {
+#pragma HLS inline
+    return !C::has_attention || job.op == array_linear;
+}
+
+template <class C>
+inline bool is_context(const ArrayJob &job) {
+#pragma HLS inline
+    return C::has_attention && job.op == array_context;
+}
+
 }  // namespace vitforge
 
 #endif

@@ -15,7 +15,7 @@ static void nmp_step(hls::stream<ap_uint<C::beat_bits> > &beats, const int8 xn[C
 #pragma HLS array_partition variable=scratch complete dim=2
 #pragma HLS array_partition variable=scratch complete dim=3
 #pragma HLS array_reshape variable=scratch complete dim=4
-    // This engine has no attention: the configuration gives these the size of one bank, and no job uses them.
+    // This engine has no attention: nothing reads or writes these, and they are not built.
     static int8 key[C::key_depth][C::key_banks][C::groups][C::tc];
     static int8 value[C::value_depth][C::value_banks][C::tc];
     static int8 weights[C::weights_depth][C::tt][C::groups][C::tc];
