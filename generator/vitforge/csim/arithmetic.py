@@ -12,6 +12,7 @@ from vitforge.csim.checks import KernelCheck
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.design.design import Design
 from vitforge.golden.arith import clamp, context_reciprocal, isqrt, norm_reciprocal, requantize
+from vitforge.golden.gelu import gelu, gelu_table
 from vitforge.golden.keep import compact, restore
 from vitforge.golden.packed import FAMILIES, packed_mac
 from vitforge.golden.softmax import exponent
@@ -38,6 +39,37 @@ def check_dsp_pack(library: CsimLibrary, design: Design, check: KernelCheck) -> 
         expected = packed_mac(family, upper, lower, weight)
         check.compare(f"upper_sum depth {depth}", expected[0], sums[0])
         check.compare(f"lower_sum depth {depth}", expected[1], sums[1])
+
+
+def check_mac_array(library: CsimLibrary, design: Design, check: KernelCheck) -> None:
+    """Both arrays against a plain integer product, on random operands, extremes and zeros, over several reductions."""
+    rng = np.random.default_rng(_SEED)
+    f = design.folding
+    for name, tt in (("nsa", f.tt_nsa), ("nmp", f.tt_nmp)):
+        for cycles in (1, 3, design.max_k_tiles_nmp):
+            operands = {
+                "random": (rng.integers(-127, 128, (cycles, tt, f.tk)), rng.integers(-127, 128, (cycles, f.tc, f.tk))),
+                "all -127": (np.full((cycles, tt, f.tk), -127), np.full((cycles, f.tc, f.tk), -127)),
+                "-127 by 127": (np.full((cycles, tt, f.tk), -127), np.full((cycles, f.tc, f.tk), 127)),
+                "zero": (np.zeros((cycles, tt, f.tk)), rng.integers(-127, 128, (cycles, f.tc, f.tk))),
+            }
+            for kind, (left, right) in operands.items():
+                sums = np.zeros((tt, f.tc), np.int32)
+                a, b = np.ascontiguousarray(left, np.int8), np.ascontiguousarray(right, np.int8)
+                library.call(f"vf_{name}_array", a, b, cycles, sums)
+                expected = np.einsum("ktl,kcl->tc", a.astype(np.int64), b.astype(np.int64))
+                check.compare(f"{name} {kind}, {cycles} cycles", expected, sums)
+
+
+def check_gelu(library: CsimLibrary, design: Design, check: KernelCheck) -> None:
+    """Every int8 input and values that saturate, in every copy of the table."""
+    table = gelu_table(4.0 / 127, 3.0 / 127)
+    values = _int32(np.concatenate([np.arange(-127, 128), [-(2**20), -128, 128, 2**20]]))
+    lanes = design.folding.td * design.folding.tc
+    got = np.zeros((values.size, lanes), np.int8)
+    library.call("vf_gelu", np.ascontiguousarray(table), values, values.size, got)
+    expected = gelu(clamp(values, 127).astype(np.int8), table)
+    check.compare("gelu", np.repeat(expected[:, None], lanes, axis=1), got)
 
 
 def check_requantize(library: CsimLibrary, design: Design, check: KernelCheck) -> None:
@@ -113,7 +145,9 @@ def check_keep_mask(library: CsimLibrary, design: Design, check: KernelCheck) ->
 
 ARITHMETIC: dict[str, Callable[[CsimLibrary, Design, KernelCheck], None]] = {
     "dsp_pack": check_dsp_pack,
+    "mac_array": check_mac_array,
     "requantize": check_requantize,
+    "gelu": check_gelu,
     "isqrt": check_isqrt,
     "reciprocal": check_reciprocal,
     "exponent": check_exponent,

@@ -8,27 +8,6 @@
 
 namespace vitforge {
 
-// The activation table arrives before the weights and is copied for every drained value.
-template <class C>
-inline void load_gelu(hls::stream<ap_uint<C::beat_bits> > &beats, int8 gelu[C::td][C::tc][256]) {
-#pragma HLS inline
-gelu_beat:
-    for (int beat = 0; beat < 256 / C::beat_bytes; ++beat) {
-#pragma HLS pipeline II=8
-        const ap_uint<C::beat_bits> value = beats.read();
-    gelu_byte:
-        for (int byte = 0; byte < C::beat_bytes; ++byte) {
-#pragma HLS unroll
-            const int8 entry = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
-        gelu_copy:
-            for (int copy = 0; copy < C::td * C::tc; ++copy) {
-#pragma HLS unroll
-                gelu[copy / C::tc][copy % C::tc][beat * C::beat_bytes + byte] = entry;
-            }
-        }
-    }
-}
-
 template <class C>
 static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
                     const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],

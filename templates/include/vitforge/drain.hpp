@@ -5,6 +5,7 @@
 #define VITFORGE_DRAIN_HPP
 
 #include "hls_stream.h"
+#include "vitforge/gelu.hpp"
 #include "vitforge/ints.hpp"
 #include "vitforge/job.hpp"
 #include "vitforge/requantize.hpp"
@@ -12,7 +13,6 @@
 
 namespace vitforge {
 
-constexpr int int8_limit = 127;
 constexpr int int16_limit = 32767;
 
 // Place of one drain group: which tile, and which td of its tokens.
@@ -41,23 +41,6 @@ drain_token:
             const int32 bias = linear ? params.bias[c] : 0;
             const acc_t sum = acc[at.group * C::td + t][c] + bias;
             values[t][c] = requantize(sum, mult, shift);
-        }
-    }
-}
-
-// int8 results: the activation table applies where the job has one.
-template <class C>
-inline void to_int8(const int64 values[C::td][C::tc], bool has_gelu, const int8 gelu[C::td][C::tc][256],
-                    int8 result[C::td][C::tc]) {
-#pragma HLS inline
-int8_token:
-    for (int t = 0; t < C::td; ++t) {
-#pragma HLS unroll
-    int8_column:
-        for (int c = 0; c < C::tc; ++c) {
-#pragma HLS unroll
-            const int32 value = clamp(values[t][c], int8_limit);
-            result[t][c] = has_gelu ? gelu[t][c][value + 128] : static_cast<int8>(value);
         }
     }
 }
