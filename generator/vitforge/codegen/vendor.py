@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vitforge.codegen.environment import render
@@ -29,9 +29,7 @@ class FlowContext:
     part: str
     clock_mhz: str
     top: str
-    vendor: str
-    ip_library: str
-    version: str
+    vlnv: Mapping[str, str]  # what names the IP in a catalogue
     data_files: Sequence[str]
 
     @classmethod
@@ -41,9 +39,7 @@ class FlowContext:
             part=design.board.part,
             clock_mhz=f"{design.clock_mhz:g}",
             top=TOP_NAME,
-            vendor=IP_VENDOR,
-            ip_library=IP_LIBRARY,
-            version=IP_VERSION,
+            vlnv={"vendor": IP_VENDOR, "library": IP_LIBRARY, "name": TOP_NAME, "version": IP_VERSION},
             data_files=DATA_FILES,
         )
 
