@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitforge.csim.build import build_executable, build_shared
+from vitforge.csim.build import build_shared
 from vitforge.csim.headers import HeaderSet, own_headers
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
@@ -52,16 +52,6 @@ class Project:
             headers=headers or own_headers(),
             include_dirs=[hls / "include"],
             name=self.design.name,
-        )
-
-    def test_bench(self, headers: HeaderSet | None = None) -> Path:
-        """Builds the Vitis test bench as an executable; it takes the data directory as its argument."""
-        hls = self.directory / "hls"
-        return build_executable(
-            [hls / "src" / f"{TOP_NAME}.cpp", hls / "tb" / "tb_main.cpp"],
-            headers=headers or own_headers(),
-            include_dirs=[hls / "include"],
-            name=f"{self.design.name}_tb",
         )
 
 

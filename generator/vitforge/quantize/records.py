@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.design.design import Design
-from vitforge.design.geometry import ceil_div
+from vitforge.design.geometry import EngineGeometry, ceil_div
 from vitforge.quantize.model import QuantLinear, QuantNorm
 
 ZERO_MULT, ZERO_SHIFT = 1 << 15, 16  # parameters of a padding column: 0 stays 0
@@ -151,9 +151,31 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) 
 
 
 def linear_job(
-    design: Design, layer: QuantLinear, targets: Sequence[Target], job: ArrayJob, gelu: bytes = b""
+    design: Design,
+    engine: EngineGeometry,
+    layer: QuantLinear,
+    targets: Sequence[Target],
+    src: tuple[int, int],
+    *,
+    tokens: int | None = None,
+    from_scratch: bool = False,
+    gelu: bytes = b"",
 ) -> bytes:
-    """A LINEAR job with its activation table and column tiles."""
+    """A LINEAR job of ``engine`` with its activation table and column tiles, one a target.
+
+    src : base and token-tile stride of its input in XN, or in scratch; tokens : the image's where None
+    """
+    tokens = design.shape.seq_len if tokens is None else tokens
+    job = ArrayJob(
+        op=ArrayOp.LINEAR,
+        from_scratch=from_scratch,
+        has_gelu=bool(gelu),
+        k_tiles=ceil_div(layer.weight.shape[1], design.folding.tk),
+        column_tiles=len(targets),
+        token_tiles=ceil_div(tokens, engine.tt),
+        seq_len=tokens,
+        src=src,
+    )
     return job.encode() + gelu + column_tiles(design, layer, targets)
 
 

@@ -110,15 +110,7 @@ def _qkv(design: Design, block: QuantBlock, heads: Sequence[int]) -> bytes:
         *(Target(destination=Destination.VALUE, base=c, stride=value_stride) for c in tiles),
     ]
     layer = _stack([_pad_heads(design, block.qkv, heads, part) for part in range(3)])
-    job = ArrayJob(
-        op=ArrayOp.LINEAR,
-        k_tiles=design.qkv.k_tiles,
-        column_tiles=len(targets),
-        token_tiles=nsa.token_tiles,
-        seq_len=design.shape.seq_len,
-        src=(0, nsa.xn_stride),
-    )
-    return linear_job(design, layer, targets, job)
+    return linear_job(design, nsa, layer, targets, (0, nsa.xn_stride))
 
 
 def _score(design: Design, block: QuantBlock, head: int) -> bytes:
@@ -159,17 +151,8 @@ def _projection(design: Design, layer: QuantLinear) -> bytes:
     for head in range(design.shape.num_heads):
         weight[:, head * width : head * width + dim] = layer.weight[:, head * dim : (head + 1) * dim]
     padded = QuantLinear(weight=weight, bias=layer.bias, mult=layer.mult, shift=layer.shift)
-    nsa = design.nsa
-    job = ArrayJob(
-        op=ArrayOp.LINEAR,
-        from_scratch=True,
-        k_tiles=design.proj.k_tiles,
-        column_tiles=design.proj.column_tiles,
-        token_tiles=nsa.token_tiles,
-        seq_len=design.shape.seq_len,
-        src=(0, nsa.scratch_stride),
-    )
-    return linear_job(design, padded, _branch_targets(design, 0), job)
+    src = (0, design.nsa.scratch_stride)
+    return linear_job(design, design.nsa, padded, _branch_targets(design, 0), src, from_scratch=True)
 
 
 def _self_attention(design: Design, block: QuantBlock) -> bytes:
@@ -190,55 +173,21 @@ def _self_attention(design: Design, block: QuantBlock) -> bytes:
 
 
 def _mlp(design: Design, block: QuantBlock) -> bytes:
-    nmp, n = design.nmp, design.shape.seq_len
-    hidden = ArrayJob(
-        op=ArrayOp.LINEAR,
-        has_gelu=True,
-        k_tiles=design.fc1.k_tiles,
-        column_tiles=design.fc1.column_tiles,
-        token_tiles=nmp.token_tiles,
-        seq_len=n,
-        src=(0, nmp.xn_stride),
-    )
-    output = ArrayJob(
-        op=ArrayOp.LINEAR,
-        from_scratch=True,
-        k_tiles=design.fc2.k_tiles,
-        column_tiles=design.fc2.column_tiles,
-        token_tiles=nmp.token_tiles,
-        seq_len=n,
-        src=(0, nmp.scratch_stride),
-    )
-    tiles = range(design.fc1.column_tiles)
-    targets = _activation_targets(design, tiles, Destination.SCRATCH, nmp.scratch_stride)
+    nmp = design.nmp
+    hidden = _activation_targets(design, range(design.fc1.column_tiles), Destination.SCRATCH, nmp.scratch_stride)
     table = np.asarray(block.gelu, np.int8).tobytes()
-    return linear_job(design, block.fc1, targets, hidden, table) + linear_job(
-        design, block.fc2, _branch_targets(design, 0), output
-    )
+    fc1 = linear_job(design, nmp, block.fc1, hidden, (0, nmp.xn_stride), gelu=table)
+    src = (0, nmp.scratch_stride)
+    return fc1 + linear_job(design, nmp, block.fc2, _branch_targets(design, 0), src, from_scratch=True)
 
 
 def _class_head(design: Design, layer: QuantLinear) -> bytes:
     nsa = design.nsa
-    job = ArrayJob(
-        op=ArrayOp.LINEAR,
-        k_tiles=design.head.k_tiles,
-        column_tiles=design.head.column_tiles,
-        token_tiles=1,
-        seq_len=1,
-        src=(nsa.extra_base, nsa.extra_stride),
-    )
     targets = [Target(destination=Destination.LOGITS, base=0)] * design.head.column_tiles
-    return linear_job(design, layer, targets, job)
+    return linear_job(design, nsa, layer, targets, (nsa.extra_base, nsa.extra_stride), tokens=1)
 
 
 def _patch_embedding(design: Design, layer: QuantLinear) -> bytes:
     nmp = design.nmp
-    job = ArrayJob(
-        op=ArrayOp.LINEAR,
-        k_tiles=design.patch.k_tiles,
-        column_tiles=design.patch.column_tiles,
-        token_tiles=nmp.token_tiles,
-        seq_len=design.shape.seq_len,
-        src=(nmp.extra_base, nmp.extra_stride),
-    )
-    return linear_job(design, layer, _branch_targets(design, design.embed_branch_base), job)
+    targets = _branch_targets(design, design.embed_branch_base)
+    return linear_job(design, nmp, layer, targets, (nmp.extra_base, nmp.extra_stride))

@@ -36,11 +36,6 @@ using Int = typename NativeInt<W>::type;
 
 constexpr int ceil_div(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
-constexpr int max_of(int a, int b) { return a > b ? a : b; }
-
-// Bits that hold the unsigned values 0 .. count - 1.
-constexpr int clog2(int count) { return count <= 1 ? 0 : 1 + clog2((count + 1) / 2); }
-
 // Symmetric saturation to [-limit, limit]: -128 and -32768 never leave a kernel.
 inline int32 clamp(int64 value, int32 limit) {
 #pragma HLS inline
