@@ -28,14 +28,16 @@ class FoldingConfig(_Table):
     tt_nmp: Tokens | None = None
     tc: Tile | None = None
     tk: Cascade | None = None
-    td: Tile | None = None
-    lt: Tile | None = None
+    td_nsa: Tile | None = None
+    td_nmp: Tile | None = None
+    embed_nsa: Annotated[int, Field(ge=0, le=1)] | None = None
+    mlp_slices: Tile | None = None
 
 
 class QuantizeConfig(_Table):
     """Calibration of a float model."""
 
-    method: Literal["percentile", "max"] = "percentile"
+    method: Literal["percentile", "max", "smooth"] = "percentile"
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None  # None = the quantiser's default
     images: Annotated[int, Field(ge=1, le=100_000)] | None = None  # use the first so many; None = all
 
@@ -43,7 +45,7 @@ class QuantizeConfig(_Table):
 class CsimConfig(_Table):
     """What ``vitforge csim --config`` does unless its options say otherwise."""
 
-    images: Annotated[int, Field(ge=1, le=100_000)] = 64
+    images: Annotated[int, Field(ge=1, le=100_000)] | None = None  # None = 64, fewer for large models
     headers: Annotated[list[HeaderSetName], Field(min_length=1)] = ["vitforge", "amd"]
 
 
@@ -53,7 +55,7 @@ class ProjectConfig(_Table):
     name: str = "vit"
     board: str | None = None
     board_file: str | None = None
-    model: str | None = None  # a directory of ``vitforge quantize``, a safetensors file, or the name of a shipped model
+    model: str | None = None  # a directory of ``vitforge quantize``, a safetensors file, or a name of `MODEL_NAMES`
     calibration: str | None = None  # images for a float model
     clock_mhz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
     folding: FoldingConfig = FoldingConfig()
@@ -118,16 +120,18 @@ board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.t
 # tt_nmp = 10                # tokens a cycle, norm + MLP engine (even)
 # tc = 8                     # output columns a cycle
 # tk = 8                     # reduction lanes a cycle: the DSP cascade
-# td = 2                     # tokens drained a cycle
-# lt = 1                     # tokens a cycle in layer norm
+# td_nsa = 2                 # tokens drained a cycle, attention array
+# td_nmp = 2                 # the same, MLP array
+# embed_nsa = 0              # 1: the attention array embeds the patches, 0: the MLP array
+# mlp_slices = 1             # runs of tokens that take the MLP one after the other, for less memory
 
 [quantize]                   # of a .safetensors file, here and for vitforge quantize --config
-# method = "percentile"      # or "max"
+# method = "percentile"      # or "max"; or "smooth", which moves outliers of activations into weights
 # percentile = 99.99         # of |value|, above 50
 # images = 256               # use the first so many calibration images
 
 [csim]                       # for vitforge csim --config
-# images = 64                # images for the whole-model comparison
+# images = 64                # for the whole-model comparison; by default fewer for large models
 # headers = ["vitforge", "amd"]
 """
 

@@ -20,12 +20,17 @@ from vitforge.cli.common import (
 
 
 @click.command(epilog="Example: vitforge quantize vit.safetensors --calibration images.npy -o vit-int8")
-@click.argument("model", type=PATH)
+@click.argument("model")
 @click.option(
-    "--calibration", type=PATH, required=True, metavar="IMAGES", help="Images (n, height, width, channels) uint8."
+    "--calibration",
+    type=PATH,
+    metavar="IMAGES",
+    help="Images (n, height, width, channels) uint8; needed unless MODEL is deit_tiny, deit_small or deit_base.",
 )
 @click.option(
-    "--method", type=click.Choice(["percentile", "max"]), help="Of each tensor's range.  [default: percentile]"
+    "--method",
+    type=click.Choice(["percentile", "max", "smooth"]),
+    help="Of each tensor's range; smooth also moves outliers of activations into weights.  [default: percentile]",
 )
 @click.option("--percentile", type=float, help="Of |value|, above 50 and at most 100.  [default: 99.99]")
 @click.option("--images", type=int, help="Use the first so many calibration images.  [default: all]")
@@ -34,8 +39,8 @@ from vitforge.cli.common import (
 @json_option
 @debug_option
 def quantize(
-    model: Path,
-    calibration: Path,
+    model: str,
+    calibration: Path | None,
     method: str | None,
     percentile: float | None,
     images: int | None,
@@ -45,12 +50,15 @@ def quantize(
 ) -> None:
     """Quantise the float MODEL (safetensors, timm or Hugging Face naming) to INT8, and show range, scale and
     signal-to-noise ratio of each tensor.
+
+    MODEL may also be deit_tiny, deit_small or deit_base: the published shapes with random weights, for figures of
+    speed and resources; they recognise nothing.
     """
     from vitforge.config import load_config
     from vitforge.quantize.command import quantize_files
 
     settings = load_config(config).quantize
-    output = output or Path(f"{model.stem}-int8")
+    output = output or Path(f"{Path(model).stem}-int8")
     with progress_bars(as_json) as progress:
         result = quantize_files(
             model,

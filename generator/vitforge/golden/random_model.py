@@ -157,7 +157,7 @@ def _zero_block(rng: np.random.Generator, shape: ViTShape) -> QuantBlock:
 
 
 def _scales(shape: ViTShape) -> dict[str, float]:
-    scales = {"logits": 1.0 / LOGIT_SPREAD}
+    scales = {"logits": 1.0 / LOGIT_SPREAD} if shape.num_classes else {"norm": 1.0 / INT8_SPREAD}
     for i in range(shape.depth):
         scales[f"blocks.{i}.fc1"] = GELU_SCALE_IN
         scales[f"blocks.{i}.gelu"] = GELU_SCALE_OUT
@@ -172,16 +172,17 @@ def random_quant_model(
     extreme : weights of +-127, biases and scales at their limits, x0 of +-32767, GELU tables of random codes
     zero : all weights and biases zero, so that every branch is zero
     """
-    tokens, width, classes = shape.seq_len, shape.embed_dim, max(shape.num_classes, 1)
+    tokens, width, classes = shape.seq_len, shape.embed_dim, shape.num_classes
     if extreme:
-        patch, head = extreme_linear(rng, shape.patch_len, width), extreme_linear(rng, width, classes, LOGIT_SHIFT_MIN)
+        patch = extreme_linear(rng, shape.patch_len, width)
+        head = extreme_linear(rng, width, classes, LOGIT_SHIFT_MIN) if classes else None
         x0, make_block, norm = rng.choice([-32767, 32767], (tokens, width)), _extreme_block, extreme_norm(rng, width)
     elif zero:
-        patch, head = zero_linear(shape.patch_len, width), zero_linear(width, classes)
+        patch, head = zero_linear(shape.patch_len, width), zero_linear(width, classes) if classes else None
         x0, make_block, norm = rng.normal(0.0, 3000.0, (tokens, width)), _zero_block, random_norm(rng, width)
     else:
         patch = random_linear(rng, shape.patch_len, width, WEIGHT_SPREAD, BRANCH_SPREAD)
-        head = random_linear(rng, width, classes, INT8_SPREAD, LOGIT_SPREAD)
+        head = random_linear(rng, width, classes, INT8_SPREAD, LOGIT_SPREAD) if classes else None
         x0, make_block, norm = rng.normal(0.0, 3000.0, (tokens, width)), _random_block, random_norm(rng, width)
     return QuantModel(
         name="random",

@@ -61,7 +61,7 @@ def mlp_branch(
     return branch
 
 
-def _forward_batch(model: QuantModel, images: NDArray[np.uint8], observe: Observe) -> NDArray[np.int32]:
+def _forward_batch(model: QuantModel, images: NDArray[np.uint8], observe: Observe) -> NDArray[np.signedinteger]:
     branch = linear(extract_patches(images, model.shape), model.patch, INT16_LIMIT)
     observe("patch", branch)
     x = model.x0.astype(np.int16)
@@ -71,28 +71,36 @@ def _forward_batch(model: QuantModel, images: NDArray[np.uint8], observe: Observ
         x = residual_add(x, self_attention_branch(x, block, model.shape.num_heads, f"blocks.{i}.", observe))
         observe(f"x.{i}.mlp", x)
         branch = mlp_branch(x, block, f"blocks.{i}.", observe)
-    class_token = layer_norm(residual_add(x, branch)[:, 0], model.norm)
-    observe("norm", class_token)
-    logits = linear(class_token, model.head, None)
+    x = residual_add(x, branch)
+    normed = layer_norm(x if model.head is None else x[:, 0], model.norm)
+    observe("norm", normed)
+    if model.head is None:
+        return normed
+    logits = linear(normed, model.head, None)
     observe("logits", logits)
     return logits
 
 
 def forward(
     model: QuantModel, images: NDArray[np.uint8], observe: Observe | None = None, batch: int = 64
-) -> NDArray[np.int32]:
+) -> NDArray[np.signedinteger]:
     """Logits (n, classes) int32 of images (n, height, width, channels) uint8.
+
+    A model without a class head gives features (n, N, D) int8, the last layer norm of every token, in steps of
+    ``model.feature_scale``.
 
     observe : called once per batch of images as ``observe(name, array)`` with every intermediate: "patch" (branch),
         "x.{i}.attn" and "x.{i}.mlp" (residual stream after its add), "blocks.{i}.X" with X one of norm1, q, k, v,
         score, context, proj, norm2, fc1, gelu, fc2, then "norm" and "logits". Arrays are (n, N, channels);
-        scores (n, H, N, N); norm and logits, of the class token only, (n, channels)
+        scores (n, H, N, N); norm and logits, of the class token only, (n, channels); without a class head there are
+        no logits, and norm is of every token
     batch : images computed at once; bounds memory, changes no result
 
     Raises ModelError for images of another shape or type.
     """
     check_images(images, model.shape)
-    logits = np.zeros((len(images), len(model.head.bias)), dtype=np.int32)
+    dtype = np.int8 if model.head is None else np.int32
+    results: NDArray = np.zeros((len(images), *model.shape.output_shape), dtype=dtype)
     for first in range(0, len(images), batch):
-        logits[first : first + batch] = _forward_batch(model, images[first : first + batch], observe or _ignore)
-    return logits
+        results[first : first + batch] = _forward_batch(model, images[first : first + batch], observe or _ignore)
+    return results

@@ -35,10 +35,15 @@ def _block_float(model: QuantModel, i: int, x: Float64) -> tuple[Float64, Float6
 def forward_float(model: QuantModel, images: NDArray[np.uint8]) -> Float64:
     """Logits (n, classes), in units of the int32 logits, of images (n, height, width, channels) uint8.
 
+    Without a class head: features (n, N, D), in units of the int8 output.
+
     Reads the real scales of GELU from ``model.scales``: "blocks.{i}.fc1" and "blocks.{i}.gelu".
     """
     branch = linear_float(extract_patches_float(images, model.shape), model.patch, INT16_LIMIT)
     x = model.x0.astype(np.float64)
     for i in range(len(model.blocks)):
         x, branch = _block_float(model, i, residual_add_float(x, branch))
-    return linear_float(layer_norm_float(residual_add_float(x, branch)[:, 0], model.norm), model.head, None)
+    x = residual_add_float(x, branch)
+    if model.head is None:
+        return layer_norm_float(x, model.norm)
+    return linear_float(layer_norm_float(x[:, 0], model.norm), model.head, None)

@@ -18,6 +18,7 @@ METADATA_KEY = "vitforge"
 _HF_EPS, _TIMM_EPS = 1e-12, 1e-6  # defaults of the two libraries
 _HALF = 0.5  # mean and std of a model that does not state them: pixels to [-1, 1]
 _NAME_LENGTH = 64
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of a graph on colour pictures that does not state them
 _STATED_SIZES = {  # key of a description -> size of the tensors that it must agree with
     "channels": "channels",
     "num_channels": "channels",
@@ -95,6 +96,22 @@ def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{file}: its description of the model is not usable ({error})") from None
+
+
+def pixel_facts(file: Path, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) of pixels in [0, 1] from preprocessor_config.json beside ``file``, else ImageNet's for colour.
+
+    Raises ModelError where the description is not usable.
+    """
+    try:
+        stated = _hugging_face(file.parent)
+        mean, std = [list(v) for v in _IMAGENET] if channels == len(_IMAGENET[0]) else (None, None)
+        return (
+            _per_channel(stated.get("mean", mean), channels, "mean"),
+            _per_channel(stated.get("std", std), channels, "std"),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"the description beside {file.name} is not usable ({error})") from None
 
 
 def _check_sizes(stated: Mapping[str, Any], sizes: Mapping[str, int]) -> None:

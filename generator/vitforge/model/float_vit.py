@@ -45,7 +45,7 @@ def layer_norm(x: NDArray, weight: NDArray, bias: NDArray, eps: float) -> NDArra
 
 
 @cache
-def _normal_cdf(dtype: str) -> tuple[NDArray, NDArray]:
+def _cdf_table(dtype: str) -> tuple[NDArray, NDArray]:
     """Standard normal distribution function on a uniform grid, and its steps: numpy has no erf."""
     grid = np.linspace(-_CDF_REACH, _CDF_REACH, _CDF_STEPS + 2)
     values = np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in grid])
@@ -54,12 +54,17 @@ def _normal_cdf(dtype: str) -> tuple[NDArray, NDArray]:
 
 def gelu(x: NDArray) -> NDArray:
     """x * Phi(x), the erf form; Phi by linear interpolation, the result is within 5e-7 of exact for |x| up to 12."""
+    return x * normal_cdf(x)
+
+
+def normal_cdf(x: NDArray) -> NDArray:
+    """Phi(x) by linear interpolation."""
     real = x.dtype.type
-    values, steps = _normal_cdf(x.dtype.name)
+    values, steps = _cdf_table(x.dtype.name)
     place = np.clip((x + real(_CDF_REACH)) * real((_CDF_STEPS + 1) / (2 * _CDF_REACH)), 0, _CDF_STEPS)
     below = np.floor(place)
     index = below.astype(np.int32)
-    return x * (values[index] + (place - below) * steps[index])
+    return values[index] + (place - below) * steps[index]
 
 
 def softmax(scores: NDArray) -> NDArray:
@@ -68,7 +73,8 @@ def softmax(scores: NDArray) -> NDArray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def _attention(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray:
+def attention_branch(model: ViTModel, i: int, x: NDArray, observe: Observe = _ignore) -> NDArray:
+    """Of block i: what it adds to the residual stream x (n, N, D) first."""
     t, shape, name = model.tensors, model.shape, f"blocks.{i}."
     n, tokens, dim = x.shape
     normed = layer_norm(x, t[name + "norm1.weight"], t[name + "norm1.bias"], shape.norm_eps)
@@ -88,7 +94,8 @@ def _attention(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray
     return branch
 
 
-def _mlp(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray:
+def mlp_branch(model: ViTModel, i: int, x: NDArray, observe: Observe = _ignore) -> NDArray:
+    """Of block i: what it adds to the residual stream x (n, N, D) then."""
     t, name = model.tensors, f"blocks.{i}."
     normed = layer_norm(x, t[name + "norm2.weight"], t[name + "norm2.bias"], model.shape.norm_eps)
     observe(name + "norm2", normed)
@@ -101,26 +108,35 @@ def _mlp(model: ViTModel, i: int, x: NDArray, observe: Observe) -> NDArray:
     return branch
 
 
-def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe) -> NDArray:
+def embed(model: ViTModel, images: NDArray[np.uint8], observe: Observe = _ignore) -> NDArray:
+    """The residual stream (n, N, D) that enters block 0."""
     t, shape = model.tensors, model.shape
-    n = len(images)
     # Token 0 stands for a zero patch, as in the integer model, whose class token has one.
     dtype = t["patch.weight"].dtype.type
-    branch = np.empty((n, shape.seq_len, shape.embed_dim), dtype)
+    branch = np.empty((len(images), shape.seq_len, shape.embed_dim), dtype)
     branch[:, 0] = t["patch.bias"]
     branch[:, 1:] = patches(images, model, dtype) @ t["patch.weight"].T + t["patch.bias"]
     observe("patch", branch)
     x = branch + t["pos"]
     x[:, 0] = t["cls"] + t["pos"][0]
+    return x
+
+
+def _forward_batch(model: ViTModel, images: NDArray[np.uint8], observe: Observe) -> NDArray:
+    t, shape = model.tensors, model.shape
+    x = embed(model, images, observe)
     for i in range(shape.depth):
         observe(f"x.{i}.attn", x)
-        x = x + _attention(model, i, x, observe)
+        x = x + attention_branch(model, i, x, observe)
         observe(f"x.{i}.mlp", x)
-        x = x + _mlp(model, i, x, observe)
+        x = x + mlp_branch(model, i, x, observe)
     observe("x.final", x)
-    class_token = layer_norm(x[:, 0], t["norm.weight"], t["norm.bias"], shape.norm_eps)
-    observe("norm", class_token)
-    logits = class_token @ t["head.weight"].T + t["head.bias"]
+    seen = x[:, 0] if shape.num_classes else x
+    normed = layer_norm(seen, t["norm.weight"], t["norm.bias"], shape.norm_eps)
+    observe("norm", normed)
+    if not shape.num_classes:
+        return normed
+    logits = normed @ t["head.weight"].T + t["head.bias"]
     observe("logits", logits)
     return logits
 
@@ -134,6 +150,8 @@ def forward(
 ) -> NDArray:
     """Logits (n, classes) of images (n, H, W, C) uint8, computed in ``dtype`` (float32 or float64).
 
+    A model without a class head gives features (n, tokens, D): every token after the last norm.
+
     observe : called once a batch of images as ``observe(name, array)`` with every intermediate, named as in
         `vitforge.golden.vit.forward`, and "x.final", the residual before the last norm
 
@@ -141,7 +159,7 @@ def forward(
     """
     check_images(images, model.shape)
     typed = replace(model, tensors={name: value.astype(dtype, copy=False) for name, value in model.tensors.items()})
-    logits: NDArray = np.zeros((len(images), len(model.tensors["head.bias"])), dtype)
+    results: NDArray = np.zeros((len(images), *model.shape.output_shape), dtype)
     for first in range(0, len(images), batch):
-        logits[first : first + batch] = _forward_batch(typed, images[first : first + batch], observe or _ignore)
-    return logits
+        results[first : first + batch] = _forward_batch(typed, images[first : first + batch], observe or _ignore)
+    return results

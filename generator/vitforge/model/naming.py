@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vitforge.errors import ModelError
 
 Shapes = Mapping[str, tuple[int, ...]]
+_HEAD = ("head.weight", "head.bias")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +123,23 @@ def count_blocks(naming: Naming, names: list[str]) -> int:
     return max(found, default=-1) + 1
 
 
+def has_head(naming: Naming, names: Iterable[str]) -> bool:
+    """Whether any tensor of a class head is among ``names``."""
+    return not {naming.fixed[name][0] for name in _HEAD}.isdisjoint(names)
+
+
+def fixed_sources(naming: Naming, classes: int) -> list[tuple[str, tuple[str, ...]]]:
+    """The entries of ``naming.fixed`` that a model of so many classes has."""
+    return [(name, sources) for name, sources in naming.fixed.items() if classes or name not in _HEAD]
+
+
 def expected_shapes(
     naming: Naming, *, dim: int, channels: int, patch: int, tokens: int, depth: int, hidden: int, classes: int
 ) -> dict[str, tuple[int, ...]]:
-    """Source name -> shape of every tensor that the architecture must have (optional ones left out)."""
+    """Source name -> shape of every tensor that the architecture must have (optional ones left out).
+
+    classes : 0 = without a class head
+    """
     fixed = {
         "cls": (1, 1, dim),
         "pos": (1, tokens, dim),
@@ -138,7 +152,7 @@ def expected_shapes(
     }
     rows = {"norm1": dim, "qkv": 3 * dim, "proj": dim, "norm2": dim, "fc1": hidden, "fc2": dim}
     columns = {"qkv": dim, "proj": dim, "fc1": dim, "fc2": hidden}
-    shapes = {source: fixed[name] for name, sources in naming.fixed.items() for source in sources}
+    shapes = {source: fixed[name] for name, sources in fixed_sources(naming, classes) for source in sources}
     for i in range(depth):
         for name, sources in naming.block.items():
             layer, kind = name.split(".")

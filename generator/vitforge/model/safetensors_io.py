@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from vitforge.errors import ModelError, OutputError
 from vitforge.model.facts import METADATA_KEY, Facts, read_facts
-from vitforge.model.naming import TIMM, Naming, count_blocks, detect, expected_shapes, stripped
+from vitforge.model.naming import (
+    TIMM,
+    Naming,
+    count_blocks,
+    detect,
+    expected_shapes,
+    fixed_sources,
+    has_head,
+    stripped,
+)
 from vitforge.model.vit import FloatArray, ViTModel, ViTShape
 
 FILE_NAME = "model.safetensors"
@@ -24,6 +33,8 @@ _NAMED = 8  # tensors of one kind that a message spells out
 
 def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
     """The ViT of a safetensors file, or of a directory that has ``model.safetensors``; timm or Hugging Face naming.
+
+    A file without a class head gives a feature backbone (``num_classes`` 0).
 
     num_heads : needed where neither the file's metadata nor a config.json beside it says it.
 
@@ -49,7 +60,7 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
         mean=facts.mean,
         std=facts.std,
         labels=facts.labels,
-        tensors=_canonical(naming, tensors, sizes["depth"]),
+        tensors=_canonical(naming, tensors, sizes),
     )
 
 
@@ -60,7 +71,7 @@ def save_model(model: ViTModel, path: str | Path) -> None:
     """
     source: dict[str, NDArray] = {}
     shapes = expected_shapes(TIMM, **_sizes_of(model.shape))
-    for name, (target,) in TIMM.fixed.items():
+    for name, (target,) in fixed_sources(TIMM, model.shape.num_classes):
         source[target] = model.tensors[name].reshape(shapes[target])
     for i in range(model.shape.depth):
         for name, (target,) in TIMM.block.items():
@@ -115,22 +126,24 @@ def _to_float(file: Path, name: str, entry: Mapping[str, Any]) -> FloatArray:
         return np.frombuffer(data, types[kind]).astype(np.float32).reshape(shape)
 
 
-def _size_sources(naming: Naming) -> dict[str, tuple[str, int, int]]:
+def _size_sources(naming: Naming, head: bool) -> dict[str, tuple[str, int, int]]:
     """Size -> the tensor that shows it, the rank that tensor must have, the axis."""
     projection, positions = naming.fixed["patch.weight"][0], naming.fixed["pos"][0]
+    classes = {"classes": (naming.fixed["head.weight"][0], 2, 0)} if head else {}
     return {
         "dim": (projection, 4, 0),
         "channels": (projection, 4, 1),
         "patch": (projection, 4, 2),
         "tokens": (positions, 3, 1),
         "hidden": (naming.block_prefix.format(0) + naming.block["fc1.weight"][0], 2, 0),
-        "classes": (naming.fixed["head.weight"][0], 2, 0),
+        **classes,
     }
 
 
 def _check(file: Path, naming: Naming, tensors: Mapping[str, FloatArray]) -> dict[str, int]:
     """The model's sizes, for `expected_shapes`. Raises ModelError that names every tensor that is not as it must be."""
-    depth, sources = count_blocks(naming, list(tensors)), _size_sources(naming)
+    head = has_head(naming, tensors)
+    depth, sources = count_blocks(naming, list(tensors)), _size_sources(naming, head)
     wrong = [
         f"{name!r} is {tensors[name].shape}, expected {rank} axes, none of length 0"
         for name, rank in dict.fromkeys((name, rank) for name, rank, _ in sources.values())
@@ -138,6 +151,7 @@ def _check(file: Path, naming: Naming, tensors: Mapping[str, FloatArray]) -> dic
     ]
     whole = not wrong and all(name in tensors for name, _, _ in sources.values())
     sizes = {size: tensors[name].shape[axis] if whole else 1 for size, (name, _, axis) in sources.items()}
+    sizes.setdefault("classes", 0)
     expected = expected_shapes(naming, depth=depth, **sizes)
     scales = {naming.block_prefix.format(i) + name for i in range(depth) for name in naming.optional.values()}
     known = {**expected, **dict.fromkeys(sorted(scales), (sizes["dim"],))}
@@ -192,12 +206,13 @@ def _shape(file: Path, sizes: Mapping[str, int], facts: Facts) -> ViTShape:
     )
 
 
-def _canonical(naming: Naming, tensors: Mapping[str, FloatArray], depth: int) -> dict[str, FloatArray]:
-    result = {name: np.concatenate([tensors[s] for s in sources]) for name, sources in naming.fixed.items()}
+def _canonical(naming: Naming, tensors: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> dict[str, FloatArray]:
+    fixed = fixed_sources(naming, sizes["classes"])
+    result = {name: np.concatenate([tensors[s] for s in sources]) for name, sources in fixed}
     result["cls"] = result["cls"].reshape(-1)
     result["pos"] = result["pos"][0]
     result["patch.weight"] = result["patch.weight"].reshape(len(result["patch.weight"]), -1)
-    for i in range(depth):
+    for i in range(sizes["depth"]):
         prefix = naming.block_prefix.format(i)
         for name, sources in naming.block.items():
             result[f"blocks.{i}.{name}"] = np.concatenate([tensors[prefix + s] for s in sources])

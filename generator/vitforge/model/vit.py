@@ -37,6 +37,11 @@ class ViTShape:
         return self.num_patches + 1
 
     @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of one image: the logits, or without a class head the features of every token."""
+        return (self.num_classes,) if self.num_classes else (self.seq_len, self.embed_dim)
+
+    @property
     def head_dim(self) -> int:
         return self.embed_dim // self.num_heads
 
@@ -62,7 +67,7 @@ class ViTModel:
     ``blocks.{i}.fc1.weight`` ``.bias``       (hidden, D), (hidden,)
     ``blocks.{i}.fc2.weight`` ``.bias``       (D, hidden), (D,)   (LayerScale already folded in)
     ``norm.weight`` ``norm.bias``             (D,)
-    ``head.weight`` ``head.bias``             (classes, D), (classes,)
+    ``head.weight`` ``head.bias``             (classes, D), (classes,)   (absent from a feature backbone)
     ========================================  =======================================
     """
 

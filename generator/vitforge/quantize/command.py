@@ -6,8 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vitforge.errors import ConfigError
-from vitforge.model.images import load_images
-from vitforge.model.safetensors_io import load_model
+from vitforge.model.source import resolve_float
 from vitforge.output import check_output
 from vitforge.quantize.calibrate import DEFAULT_PERCENTILE, Progress, check_method
 from vitforge.quantize.quantizer import quantize_model
@@ -16,8 +15,8 @@ from vitforge.quantize.store import MARKER, save_quantized
 
 
 def quantize_files(
-    model: Path,
-    calibration: Path,
+    model: Path | str,
+    calibration: Path | None,
     output: Path,
     *,
     method: str = "percentile",
@@ -26,6 +25,8 @@ def quantize_files(
     progress: Progress | None = None,
 ) -> QuantReport:
     """Quantises the safetensors file ``model`` on the first ``images`` images of ``calibration`` into ``output``.
+
+    One of `vitforge.model.deit.DEIT_NAMES` goes for ``model`` too, and needs no ``calibration``.
 
     Raises
     ------
@@ -41,8 +42,7 @@ def quantize_files(
     if images is not None and images < 1:
         raise ConfigError(f"images is {images}; calibration needs at least 1")
     check_output(output, MARKER)
-    float_model = load_model(model)
-    pictures = load_images(calibration, float_model.shape)[:images]
+    float_model, pictures = resolve_float(model, calibration, images)
     quantized, report = quantize_model(float_model, pictures, method=method, percentile=percentile, progress=progress)
     save_quantized(quantized, report, output)
     return report

@@ -65,5 +65,10 @@ class QuantModel:
     x0: IntArray  # (N, D) int16; row 0 = quantised (cls + pos[0]) less the patch output of a zero patch
     blocks: tuple[QuantBlock, ...]
     norm: QuantNorm
-    head: QuantLinear  # (classes, D) -> int32 logits at one common scale, not clamped
+    head: QuantLinear | None  # (classes, D) -> int32 logits at one common scale, not clamped; None = a backbone
     scales: Mapping[str, float] = field(repr=False)  # tensor name -> scale (value of one LSB)
+
+    @property
+    def feature_scale(self) -> float:
+        """Value of one step of the int8 features: the output of the last layer norm."""
+        return self.scales["norm"]

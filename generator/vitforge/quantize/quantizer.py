@@ -14,7 +14,9 @@ from vitforge.golden.arith import dyadic, requantize
 from vitforge.golden.gelu import gelu_table
 from vitforge.golden.layer_norm import NORMAL_BITS
 from vitforge.model.vit import ViTModel
-from vitforge.quantize.calibrate import DEFAULT_PERCENTILE, Progress, Range, calibrate
+from vitforge.quantize.calibrate import DEFAULT_PERCENTILE, Progress, Range, calibrate, check_method
+from vitforge.quantize.correct import correct_biases
+from vitforge.quantize.equalize import equalize
 from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
 from vitforge.quantize.report import QuantReport, measure
 
@@ -117,9 +119,10 @@ def _activation_scales(model: ViTModel, ranges: Mapping[str, Range]) -> dict[str
     least = model.shape.embed_dim * math.sqrt(model.shape.norm_eps) * 2.0 ** (-_EPS_BITS / 2)
     scales["residual"] = max(_scale(RESIDUAL_HEADROOM * reach, INT16), least)
     scales |= dict.fromkeys(residual, scales["residual"])
-    weight, bias = (np.abs(model.tensors[f"head.{part}"]).astype(np.float64) for part in ("weight", "bias"))
-    largest = float((weight.sum(axis=1) * INT8 * scales["norm"] + bias).max())
-    scales["logits"] = max(_scale(ranges["logits"].magnitude, LOGIT_LEVELS), largest / _LOGIT_LIMIT)
+    if model.shape.num_classes:
+        weight, bias = (np.abs(model.tensors[f"head.{part}"]).astype(np.float64) for part in ("weight", "bias"))
+        largest = float((weight.sum(axis=1) * INT8 * scales["norm"] + bias).max())
+        scales["logits"] = max(_scale(ranges["logits"].magnitude, LOGIT_LEVELS), largest / _LOGIT_LIMIT)
     return scales
 
 
@@ -210,6 +213,13 @@ def _quantize_patch(model: ViTModel, residual: float) -> tuple[QuantLinear, NDAr
     return patch, table.astype(np.int16)
 
 
+def _quantize_head(model: ViTModel, scales: Mapping[str, float]) -> QuantLinear | None:
+    if not model.shape.num_classes:
+        return None
+    t = model.tensors
+    return quantize_linear("head", t["head.weight"], t["head.bias"], scales["norm"], scales["logits"])
+
+
 def quantize_model(
     model: ViTModel,
     images: NDArray[np.uint8],
@@ -220,9 +230,15 @@ def quantize_model(
 ) -> tuple[QuantModel, QuantReport]:
     """Calibrates ``model`` on images (n, H, W, C) uint8 and quantises it.
 
+    method : "percentile" or "max" of `calibrate`; "smooth" is "max" after `equalize`, and then `correct_biases`, for
+        models whose activations have outliers; the report is then about the equalised model
+
     Raises ModelError where there are no images or a tensor cannot be represented, ConfigError for a wrong method or
     percentile.
     """
+    check_method(method, percentile)
+    if method == "smooth" and len(images):
+        model = equalize(model, images, progress)
     ranges = calibrate(model, images, method=method, percentile=percentile, progress=progress)
     scales = _activation_scales(model, ranges)
     patch, table = _quantize_patch(model, scales["residual"])
@@ -237,7 +253,9 @@ def quantize_model(
         norm=quantize_norm(
             "norm", t["norm.weight"], t["norm.bias"], model.shape.norm_eps, scales["residual"], scales["norm"]
         ),
-        head=quantize_linear("head", t["head.weight"], t["head.bias"], scales["norm"], scales["logits"]),
+        head=_quantize_head(model, scales),
         scales=scales,
     )
+    if method == "smooth":
+        quantized = correct_biases(model, quantized, images, progress)
     return quantized, measure(model, quantized, images, ranges, method, progress)

@@ -54,7 +54,7 @@ def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dic
     tensors: dict[str, NDArray] = {
         "x0": model.x0,
         **_linear_out("patch", model.patch),
-        **_linear_out("head", model.head),
+        **({} if model.head is None else _linear_out("head", model.head)),
     }
     tensors |= _norm_out("norm", model.norm)
     scalars: dict[str, int] = {"norm.shift": model.norm.shift, "norm.eps": model.norm.eps}
@@ -146,14 +146,15 @@ class _Reader:
             raise ValueError(f"norm_eps is {s.norm_eps!r}")
 
     def labels(self) -> tuple[str, ...]:
-        labels, classes = self.content["labels"], max(self.shape.num_classes, 1)
+        labels, classes = self.content["labels"], self.shape.num_classes
         if not isinstance(labels, list) or len(labels) != classes:
             raise ValueError(f"labels are not a list of {classes}")
         return tuple(str(label) for label in labels)
 
     def scales(self) -> dict[str, float]:
         scales = {str(name): float(value) for name, value in self.content["scales"].items()}
-        for name, value in {**scales, "logits": scales["logits"]}.items():
+        output = "logits" if self.shape.num_classes else "norm"
+        for name, value in {**scales, output: scales[output]}.items():
             if not 0 < value < math.inf:
                 raise ValueError(f"the scale of {name} is {value}")
         return scales
@@ -168,7 +169,7 @@ class _Reader:
             x0=self.symmetric("x0", (s.seq_len, s.embed_dim), np.int16),
             blocks=tuple(self.block(f"blocks.{i}.") for i in range(s.depth)),
             norm=self.norm("norm"),
-            head=self.head(max(s.num_classes, 1)),
+            head=self.head(s.num_classes) if s.num_classes else None,
             scales=self.scales(),
         )
 
