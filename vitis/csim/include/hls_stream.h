@@ -11,14 +11,26 @@
 #include <vector>
 
 #include "vitforge_csim/fault.hpp"
+#ifdef VITFORGE_TRACE
+#include "vitforge_csim/trace.hpp"
+#define VITFORGE_STREAM_READ trace_.read();
+#define VITFORGE_STREAM_WRITE trace_.write();
+#else
+#define VITFORGE_STREAM_READ
+#define VITFORGE_STREAM_WRITE
+#endif
 
 namespace hls {
 
 template <class T>
 class stream {
   public:
-    stream() : name_("(unnamed)"), head_(0) {}
+    stream() : stream("(unnamed)") {}
+#ifdef VITFORGE_TRACE
+    explicit stream(const char *name) : name_(name), head_(0), trace_(name_) {}
+#else
     explicit stream(const char *name) : name_(name), head_(0) {}
+#endif
     stream(const stream &) = delete;
     stream &operator=(const stream &) = delete;
 
@@ -37,6 +49,7 @@ class stream {
         if (empty()) {
             throw vitforge_csim::Fault("read from empty stream " + name_);
         }
+        VITFORGE_STREAM_READ
         const T token = tokens_[head_++];
         reclaim();
         return token;
@@ -49,7 +62,10 @@ class stream {
         token = read();
         return true;
     }
-    void write(const T &token) { tokens_.push_back(token); }
+    void write(const T &token) {
+        VITFORGE_STREAM_WRITE
+        tokens_.push_back(token);
+    }
     bool write_nb(const T &token) {
         write(token);
         return true;
@@ -72,8 +88,14 @@ class stream {
     std::string name_;
     std::vector<T> tokens_;
     std::size_t head_;
+#ifdef VITFORGE_TRACE
+    vitforge_csim::TracedStream trace_;
+#endif
 };
 
 }  // namespace hls
+
+#undef VITFORGE_STREAM_READ
+#undef VITFORGE_STREAM_WRITE
 
 #endif
