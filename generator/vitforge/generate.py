@@ -14,9 +14,11 @@ from vitforge.codegen.project import host_files, project_file, report_files, tes
 from vitforge.codegen.vendor import vendor_files
 from vitforge.config import ProjectConfig
 from vitforge.deploy.overlay import overlay_files
+from vitforge.design.alternatives import with_alternative
 from vitforge.design.fit import FitResult, fit
+from vitforge.errors import CapacityError
 from vitforge.model.samples import sample_images
-from vitforge.model.source import resolve_model
+from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.store import quantized_files
@@ -71,9 +73,9 @@ def project_files(
     )
 
 
-def _model_of(config: ProjectConfig) -> QuantModel:
+def _model_of(config: ProjectConfig, progress: Progress | None) -> QuantModel:
     chosen = config.quantize.model_dump(exclude_none=True)
-    return resolve_model(config.model, config.calibration, **chosen)
+    return resolve_model(config.model, config.calibration, progress=progress, **chosen)
 
 
 def generate(
@@ -82,22 +84,30 @@ def generate(
     output: Path,
     model: QuantModel | None = None,
     config: ProjectConfig | None = None,
+    progress: Progress | None = None,
 ) -> GenerateResult:
     """Fits ``model`` (by default what ``config`` names, or the one that ships) to ``board``; writes to ``output``.
 
     Raises
     ------
     CapacityError
-        If no folding fits the board; names resource, need and limit.
+        If no folding fits the board; names resource, need and limit, and the smallest board that would do.
     ConfigError
         If the clock or a folding override is not possible.
     OutputError
         If ``output`` exists and is not ours, or cannot be written; what was there stays whole.
     """
     config = config or ProjectConfig()
-    model = model or _model_of(config)
+    notify = progress or (lambda what, done, total: None)
+    model = model or _model_of(config, progress)
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
-    fitted = fit(model.shape, board, clock_mhz=clock, overrides=config.folding_overrides(), name=config.name)
+    notify("choose the folding", 0, 1)
+    overrides = config.folding_overrides()
+    try:
+        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.name)
+    except CapacityError as error:
+        raise with_alternative(error, model.shape, board, clock, overrides) from None
+    notify("write the project", 0, 1)
     images = sample_images(model.shape, 8)
     settings: dict[str, object] = {"model": model.name, "board": board.name}
     write_project(output, project_files(fitted, model, images, settings))

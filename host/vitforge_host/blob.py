@@ -20,10 +20,22 @@ from numpy.typing import NDArray
 from vitforge_host.errors import InputError
 
 MAGIC = b"VITFORGE"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<8sIIII32sI4x")
 CHECKED_BYTES = HEADER.size - 8  # of the header, by its own CRC
 PADDING_PIXEL = 0x80
+_COUNTS = (
+    "beat_bytes",
+    "tc",
+    "depth",
+    "seq_len",
+    "embed_dim",
+    "image_beats",
+    "image_steps",
+    "head_images",
+    "head_slices",
+    "logits_words",
+)
 
 
 class BlobError(InputError):
@@ -66,10 +78,14 @@ def _read_manifest(text: bytes) -> dict[str, Any]:
     """The manifest, with all that driver and schedule take from it."""
     try:
         manifest = json.loads(text)
-        counts = [manifest[name] for name in ("beat_bytes", "depth", "seq_len", "image_beats", "logits_words")]
+        counts = [manifest[name] for name in _COUNTS]
+        counts += [beats for _, beats in manifest["image_slices"]]
         counts += [manifest["patch"][name] for name in ("size", "channels", "height", "width")]
-        places = [entry[name] for entry in manifest["sections"].values() for name in ("offset_beats", "beats", "crc32")]
-        missing = sorted(section_names(manifest["depth"]) - set(manifest["sections"]))
+        places = [first for first, _ in manifest["image_slices"]] + [manifest["num_classes"]]
+        places += [
+            entry[name] for entry in manifest["sections"].values() for name in ("offset_beats", "beats", "crc32")
+        ]
+        missing = sorted(section_names(manifest) - set(manifest["sections"]))
         is_whole = all(type(value) is int and value >= 0 for value in counts + places) and min(counts) > 0
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BlobError(
@@ -81,10 +97,18 @@ def _read_manifest(text: bytes) -> dict[str, Any]:
     return manifest
 
 
-def section_names(depth: int) -> set[str]:
-    """All sections of a model of ``depth`` encoder blocks."""
-    blocks = {f"{unit}.{block}" for unit in ("ln1", "nsa", "ln2", "nmp") for block in range(depth)}
-    return blocks | {"ln2.load", "nmp.embed", "ln1.final", "nsa.head", "end.array", "end.ln"}
+def section_names(manifest: Mapping[str, Any]) -> set[str]:
+    """All sections that a schedule can refer to."""
+    depth, group = manifest["depth"], manifest["head_images"]
+    names = {f"{unit}.{block}" for unit in ("ln1", "nsa", "ln2", "nmp") for block in range(depth)}
+    unit = manifest["embed_unit"]
+    loader = {"nsa": "ln1", "nmp": "ln2"}[unit]
+    names |= {f"{loader}.load.{index}" for index in range(len(manifest["image_slices"]))}
+    names |= {f"ln1.final.{row}" for row in range(group)}
+    if manifest["num_classes"]:
+        for part in range(manifest["head_slices"]):
+            names |= {f"nsa.head.{part}"} | {f"nsa.head.{part}.{images}" for images in range(1, group + 1)}
+    return names | {f"{loader}.mark", f"{unit}.embed", "ln1.final", "end.array", "end.ln"}
 
 
 def _check_sections(manifest: Mapping[str, Any], content: bytes) -> None:
@@ -116,3 +140,37 @@ def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArr
     packed = np.full((n, rows, row_bytes), PADDING_PIXEL, np.uint8)
     packed[:, 1:, : patches.shape[2]] = patches
     return packed.reshape(n, rows * row_bytes)
+
+
+def unpack_results(words: NDArray[np.int32], manifest: Mapping[str, Any]) -> NDArray[np.int32]:
+    """(n, result words) int32 as the accelerator wrote them: (n, classes) logits, or (n, tokens, channels) features.
+
+    The logits of a group of images lie column tile by column tile, in each image by image.
+    """
+    classes, count = int(manifest["num_classes"]), len(words)
+    if not classes:
+        tokens, channels = int(manifest["seq_len"]), int(manifest["embed_dim"])
+        return words.reshape(count, tokens, -1)[:, :, :channels]
+    group, tc = int(manifest["head_images"]), int(manifest["tc"])
+    logits = np.empty_like(words)
+    for first in range(0, count, group):
+        part = words[first : first + group]
+        tiles = part.reshape(-1, len(part), tc)
+        logits[first : first + group] = tiles.transpose(1, 0, 2).reshape(len(part), -1)
+    return logits[:, :classes]
+
+
+def pack_results(results: NDArray[np.int32], manifest: Mapping[str, Any]) -> NDArray[np.int32]:
+    """The inverse of `unpack_results`; padding is 0."""
+    classes, count, width = int(manifest["num_classes"]), len(results), int(manifest["logits_words"])
+    if not classes:
+        words = np.zeros((count, int(manifest["seq_len"]), width // int(manifest["seq_len"])), np.int32)
+        words[:, :, : results.shape[2]] = results
+        return words.reshape(count, width)
+    group, tc = int(manifest["head_images"]), int(manifest["tc"])
+    words = np.zeros((count, width), np.int32)
+    words[:, :classes] = results
+    for first in range(0, count, group):
+        part = words[first : first + group]
+        words[first : first + group] = part.reshape(len(part), -1, tc).transpose(1, 0, 2).reshape(len(part), -1)
+    return words

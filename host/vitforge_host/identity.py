@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from vitforge_host.errors import IdentityError
 
 MAGIC = 0x56495446  # "VITF"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REGISTERS = ("magic", "version", "hash_lo", "hash_hi")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge_host.blob import pack_images
+from vitforge_host.blob import pack_images, unpack_results
 from vitforge_host.errors import HostError, ResultError
 from vitforge_host.schedule import UNITS, chunk_lists
 
@@ -63,23 +63,26 @@ class BatchSlot:
         self.count = count
 
     def collect(self) -> NDArray[np.int32]:
-        """Results of the finished batch, (n, classes) int32; raises ResultError if any is missing or too many."""
+        """Results of the finished batch, (n, classes) or (n, tokens, channels) int32.
+
+        Raises ResultError if any is missing or too many.
+        """
         self.logits.invalidate()
-        written = np.asarray(self.logits) != POISON
-        whole = written[: self.count].all(axis=1)
+        words = np.array(self.logits, dtype=np.int32, subok=False)
+        results = unpack_results(words[: self.count], self._manifest)
+        whole = (results != POISON).reshape(self.count, -1).all(axis=1)
         if not whole.all():
             first = int(np.argmin(whole))
             raise ResultError(
                 f"the accelerator finished but wrote results for {int(whole.sum())} of {self.count} images "
                 f"(image {first} of the batch is the first without); check that overlay and blob belong together"
             )
-        if written[self.count :].any():
+        if (words[self.count :] != POISON).any():
             raise ResultError(
                 f"the accelerator wrote results for more than the {self.count} images asked for; "
                 "check that overlay and blob belong together"
             )
-        classes = int(self._manifest["num_classes"]) or int(self._manifest["logits_words"])
-        return np.array(self.logits[: self.count, :classes], dtype=np.int32, subok=False)
+        return np.ascontiguousarray(results)
 
     def _plan(self, count: int) -> None:
         lists, self.steps = chunk_lists(self._manifest, count)

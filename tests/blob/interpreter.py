@@ -3,24 +3,48 @@
 
 Independent of `vitforge.quantize` (which writes the streams), of the golden model and of the C++: it decodes the bytes,
 keeps the memories in their physical layout, and starts with garbage in all of them, so that whatever is read without
-having been written shows in the logits.
+having been written shows in the logits. What a layer norm sends is stored by the array behind it at random: before or
+after any job that allows it, for the hardware does it at some time in between.
 """
 
 from __future__ import annotations
 
 import math
-import struct
+from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
+from blob.norms import NormUnit
+from blob.streams import END_OF_STEP, FEATURE, MARK, STORE, WHOLE_ENTRY, Array, Memories, Stream, Word, halves
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry
 
-Array = np.ndarray
 END, LINEAR, SCORE, CONTEXT = range(4)
-NORM, LOAD = 1, 2
-SCRATCH, KEY, VALUE, BRANCH, LOGITS = range(5)
+LEFT, KEY, VALUE, RESIDUAL, LOGITS = range(5)
+FLAGS = ("gelu", "ends_step", "by_token", "replaces", "spares", "loads", "waits", "has_first", "first_half", "fast")
+
+
+class Job(NamedTuple):
+    """A descriptor of an array, decoded."""
+
+    op: int
+    flags: dict[str, bool]
+    k_tiles: int
+    columns: int
+    tiles: int
+    seq_len: int
+    src: tuple[int, int]
+    scale: tuple[int, int]
+    right: tuple[int, int]
+    dst: tuple[int, int]  # of a linear job: 0, cycles in which a tile drains
+    last: tuple[int, int]  # of a linear job: k tiles of the next weight tile, 0
+
+    @classmethod
+    def decode(cls, words: list[int]) -> Job:
+        flags = {name: bool(words[0] >> 8 + bit & 1) for bit, name in enumerate(FLAGS)}
+        return cls(words[0] & 0xFF, flags, *halves(words[1]), *halves(words[2]), *map(halves, words[3:]))
 
 
 def requantize(acc: Array, mult: Array | int, shift: Array | int) -> Array:
@@ -34,132 +58,135 @@ def product(left: Array, right: Array) -> Array:
     return np.rint(left.astype(np.float64) @ right.astype(np.float64)).astype(np.int64)
 
 
-class Stream:
-    """What a fetcher pushes into its unit, as bytes with a cursor."""
-
-    def __init__(self, chunks: Array, blob: bytes, images: bytes, beat: int) -> None:
-        sources = (blob, images)
-        parts = [sources[source][at * beat : (at + beats) * beat] for at, beats, source, _ in chunks.tolist()]
-        assert all(len(part) == beats * beat for part, beats in zip(parts, chunks[:, 1].tolist(), strict=True))
-        self.data, self.at, self.beat = b"".join(parts), 0, beat
-
-    def take(self, count: int) -> bytes:
-        """The next ``count`` bytes, and the padding of their last beat."""
-        part = self.data[self.at : self.at + count]
-        assert len(part) == count, "the stream ends inside a job"
-        self.at += -(-count // self.beat) * self.beat
-        return part
-
-    def header(self) -> list[int]:
-        return list(struct.unpack("<8I", self.take(32)))
-
-
-def halves(word: int) -> tuple[int, int]:
-    return word & 0xFFFF, word >> 16
-
-
-class Memories:
-    """All on-chip memories, in garbage. ``pair`` memories are written in one step and read in the next."""
-
-    def __init__(self, design: Design, rng: np.random.Generator) -> None:
-        def fill(limit: int, *shape: int) -> Array:
-            return rng.integers(-limit, limit + 1, shape).astype(np.int64)
-
-        f, d = design.folding, design
-        self.xn = {
-            unit: [fill(127, engine.xn_depth, engine.tt, f.tk) for _ in range(2)]
-            for unit, engine in (("nsa", d.nsa), ("nmp", d.nmp))
-        }
-        self.scratch = {
-            unit: fill(127, engine.scratch_depth, engine.tt, f.tk) for unit, engine in (("nsa", d.nsa), ("nmp", d.nmp))
-        }
-        depths = {"nsa": d.branch_nsa_depth, "nmp": d.branch_nmp_depth}
-        self.branch = {unit: [fill(32767, n, f.td, f.tc) for _ in range(2)] for unit, n in depths.items()}
-        self.residual = [fill(32767, d.residual_depth, f.td, f.tc) for _ in range(4)]
-        self.key = fill(127, d.key_depth, d.key_banks, f.tk)
-        self.value = fill(127, d.value_depth, d.value_banks, f.tc)
-        self.weights = [fill(127, d.weights_depth, f.tt_nsa, f.tk) for _ in range(2)]
-        self.reciprocal = [fill(127, 2, d.nsa.token_tiles * f.tt_nsa) for _ in range(2)]
-
-
 class ArrayUnit:
-    """A MAC array with its drain; on the attention side with softmax."""
+    """A MAC array with its drain and its left memory; on the attention side with softmax."""
 
-    def __init__(self, name: str, design: Design, memories: Memories) -> None:
-        self.name, self.design, self.memories = name, design, memories
+    def __init__(self, name: str, design: Design, memories: Memories, rng: np.random.Generator) -> None:
+        self.name, self.design, self.memories, self.rng = name, design, memories, rng
         self.engine: EngineGeometry = getattr(design, name)
-        self.logits: list[int] = []
+        self.left, self.weights = memories.left[name], memories.weights[name]
+        self.results: list[int] = []
 
-    def step(self, stream: Stream, number: int) -> None:
-        """Jobs up to the one that ends the step."""
-        self.xn = self.memories.xn[self.name][(number + 1) % 2]  # what its layer norm wrote a step ago
-        self.branch = self.memories.branch[self.name][number % 2]
-        slot = 0
+    def step(self, stream: Stream, activations: list[Word], residual: Array) -> None:
+        """Jobs up to the one that ends the step, and all that its layer norm sends."""
+        self.arriving, self.residual = deque(activations), residual
+        self.at_mark, slot = False, 0
         while True:
-            words = stream.header()
-            op, last = words[0] & 0xFF, words[0] >> 24
-            if op == END:
+            job = Job.decode(stream.header())
+            if job.op == END:
                 slot += 1
-                if last:
-                    return
+                if job.flags["ends_step"] or self.name == "nmp":
+                    break
                 continue
-            run = {LINEAR: self.linear, SCORE: self.score, CONTEXT: self.context}[op]
-            run(words, stream, slot)
+            self.receive(job.flags)
+            {LINEAR: self.linear, SCORE: self.score, CONTEXT: self.context}[job.op](job, stream, slot)
+            self.receive({**job.flags, "waits": False})
+        while self.arriving:
+            self.at_mark = False
+            self.take(len(self.arriving))
 
-    def left(self, memory: Array, base: int, stride: int, tiles: int, k_tiles: int) -> Array:
+    # --- what arrives --------------------------------------------------------------------------------
+    def receive(self, flags: dict[str, bool]) -> None:
+        """A job may wait for the rest of a section; it may store any number of words of the next one, or none."""
+        if flags["waits"]:
+            self.take(len(self.arriving))
+            assert self.at_mark, "the array waits for a section that never ends"
+            self.at_mark = False
+        if flags["loads"]:
+            count = len(self.arriving)
+            self.take(int(self.rng.choice([0, count, self.rng.integers(count + 1)])))
+
+    def take(self, count: int) -> None:
+        """At most ``count`` words, no further than the end of a section."""
+        for _ in range(count):
+            if self.at_mark or not self.arriving:
+                return
+            word = self.arriving.popleft()
+            if word.kind in (STORE, FEATURE):
+                lanes = slice(None) if word.group == WHOLE_ENTRY else self.lanes(word.group)
+                if word.kind == STORE:
+                    self.left[word.entry, word.row, lanes] = word.lanes[lanes]
+                else:
+                    self.results += word.lanes[lanes].tolist()
+            self.at_mark = word.kind == MARK
+            assert word.kind != END_OF_STEP or not self.arriving
+
+    def lanes(self, group: int) -> slice:
+        tc = self.design.folding.tc
+        return slice(group * tc, (group + 1) * tc)
+
+    # --- linear layers ---------------------------------------------------------------------------------
+    def operand(self, memory: Array, src: tuple[int, int], tiles: int, k_tiles: int) -> Array:
         """(tiles * tt, k_tiles * tk): the left operand of all tokens."""
-        entries = base + np.arange(tiles)[:, None] * stride + np.arange(k_tiles)
+        entries = src[0] + np.arange(tiles)[:, None] * src[1] + np.arange(k_tiles)
         return memory[entries].transpose(0, 2, 1, 3).reshape(tiles * self.engine.tt, -1)
 
-    def linear(self, words: list[int], stream: Stream, slot: int) -> None:
-        f, beat = self.design.folding, stream.beat
-        (k_tiles, columns), (tiles, _), (base, stride) = halves(words[1]), halves(words[2]), halves(words[3])
-        gelu = np.frombuffer(stream.take(256), np.int8) if words[0] >> 16 & 1 else None
-        source = self.memories.scratch[self.name] if words[0] >> 8 & 1 else self.xn
-        left = self.left(source, base, stride, tiles, k_tiles)
-        for _ in range(columns):
-            dst, group, dst_stride, dst_base = struct.unpack("<4H", stream.take(beat)[:8])
-            records = [struct.unpack("<iHBB", part) for part in batched(stream.take(8 * f.tc), 8)]
-            bias, mult, shift, zero = (np.array(part, np.int64) for part in zip(*records, strict=True))
-            assert not zero.any() and (mult >= 1 << 15).all()
-            weight = np.frombuffer(stream.take(k_tiles * f.tc * f.tk), np.int8).reshape(k_tiles, f.tc, f.tk)
-            assert weight.min() >= -127
-            acc = product(left, weight.transpose(0, 2, 1).reshape(-1, f.tc)) + bias
+    def linear(self, job: Job, stream: Stream, slot: int) -> None:
+        gelu = np.frombuffer(stream.take(256), np.int8) if job.flags["gelu"] else None
+        half = int(job.flags["first_half"])
+        if not job.flags["has_first"]:
+            self.weights.load(stream, half, job.k_tiles)
+        left = self.operand(self.left, job.src, job.tiles, job.k_tiles)
+        for column in range(job.columns):
+            bias, mult, shift = self.weights.params[half].copy()
+            target, matrix = self.weights.targets[half], self.weights.matrix(half, job.k_tiles)
+            following = job.k_tiles if column < job.columns - 1 else job.last[0]
+            if following:
+                self.weights.load(stream, 1 - half, following)
+            acc = product(left, matrix) + bias
             assert np.abs(acc).max() < 1 << 26
-            self.drain(requantize(acc, mult, shift), dst, dst_base, dst_stride, group, gelu)
+            self.drain(job, requantize(acc, mult, shift), target, gelu)
+            half = 1 - half
 
-    def drain(self, values: Array, dst: int, base: int, stride: int, group: int, gelu: Array | None) -> None:
+    def drain(self, job: Job, values: Array, target: list[int], gelu: Array | None) -> None:
         """values (tokens, tc) to one of the five destinations."""
-        f, memories = self.design.folding, self.memories
-        token, lanes = np.arange(len(values)), slice(group * f.tc, (group + 1) * f.tc)
+        destination, group, stride, base = target
+        rows, lanes = self.drained(job), self.lanes(group)
+        values, token = values[rows], np.arange(len(rows))
         small = np.clip(values, -127, 127)
         if gelu is not None:
             small = gelu[small + 128].astype(np.int64)
-        if dst == SCRATCH:
-            memories.scratch[self.name][base + token // self.engine.tt * stride, token % self.engine.tt, lanes] = small
-        elif dst == KEY:
+        assert job.flags["by_token"] == (destination in (RESIDUAL, LOGITS))
+        if destination == LEFT:
+            self.left[base + rows // self.engine.tt * stride, rows % self.engine.tt, lanes] = small
+        elif destination == KEY:
             banks = self.design.key_banks
-            memories.key[base + token // banks * stride, token % banks, lanes] = small
-        elif dst == VALUE:
+            self.memories.key[base + token // banks * stride, token % banks, lanes] = small
+        elif destination == VALUE:
             banks = self.design.value_banks
-            memories.value[base + token // banks * stride, token % banks] = small
-        elif dst == BRANCH:
-            self.branch[base + token // f.td * stride, token % f.td] = np.clip(values, -32767, 32767)
+            self.memories.value[base + token // banks * stride, token % banks] = small
+        elif destination == RESIDUAL:
+            self.add_residual(job, values[: job.seq_len], base)
         else:
-            assert dst == LOGITS and self.name == "nsa"
-            self.logits += values[0].tolist()
+            assert destination == LOGITS and self.name == "nsa"
+            self.results += values[: job.seq_len].reshape(-1).tolist()
 
-    def score(self, words: list[int], stream: Stream, slot: int) -> None:
+    def drained(self, job: Job) -> Array:
+        """Rows of the left operand whose results leave: some of the first of each token tile, or all."""
+        drains = job.dst[1] if job.op == LINEAR else self.engine.drain_groups
+        each = drains if job.flags["by_token"] else drains * self.engine.td
+        assert each <= self.engine.tt
+        return (np.arange(job.tiles)[:, None] * self.engine.tt + np.arange(each)).reshape(-1)
+
+    def add_residual(self, job: Job, values: Array, base: int) -> None:
+        """A row of the residual has channel_tiles words; the spare row is the one before token 0."""
+        at = base + np.arange(len(values)) * self.design.channel_tiles
+        to = at - self.design.channel_tiles if job.flags["spares"] else at
+        branch = np.clip(values, -32767, 32767)
+        before = 0 if job.flags["replaces"] else self.residual[at]
+        assert (to >= 0).all()
+        self.residual[to] = np.clip(before + branch, -32767, 32767)
+
+    # --- attention -------------------------------------------------------------------------------------
+    def score(self, job: Job, stream: Stream, slot: int) -> None:
         """All scores of a head, and the softmax of each row."""
         f, d = self.design.folding, self.design
-        (k_tiles, columns), (tiles, seq_len), (base, stride) = halves(words[1]), halves(words[2]), halves(words[3])
-        (mult, shift), (right_base, right_stride) = halves(words[4]), halves(words[5])
-        left = self.left(self.memories.scratch[self.name], base, stride, tiles, k_tiles)
-        keys = np.arange(columns * f.tc)
-        entries = right_base + keys[:, None] // d.key_banks * right_stride + np.arange(k_tiles)
+        left = self.operand(self.left, job.src, job.tiles, job.k_tiles)
+        keys = np.arange(job.columns * f.tc)
+        entries = job.right[0] + keys[:, None] // d.key_banks * job.right[1] + np.arange(job.k_tiles)
         right = self.memories.key[entries, keys[:, None] % d.key_banks].reshape(len(keys), -1)
-        scores = np.clip(requantize(product(left, right.T), mult, shift), -32767, 32767)
-        self.softmax(scores, seq_len, *halves(words[7]), slot)
+        scores = np.clip(requantize(product(left, right.T), *job.scale), -32767, 32767)
+        self.softmax(scores, job.seq_len, *job.last, slot)
 
     def softmax(self, scores: Array, seq_len: int, mult: int, shift: int, slot: int) -> None:
         f, tiles = self.design.folding, len(scores) // self.engine.tt
@@ -169,123 +196,39 @@ class ArrayUnit:
         inside = np.clip(u, 0, 2047)
         exponent = (np.array(high)[inside >> 5] * np.array(low)[inside & 31] + (1 << 16)) >> 17
         weight = np.where((u < 2048) & (np.arange(scores.shape[1]) < seq_len), np.minimum(exponent, 127), 0)
-        words = weight.reshape(tiles, self.engine.tt, -1, f.tk).transpose(0, 2, 1, 3)
-        self.memories.weights[slot % 2][:] = words.reshape(-1, self.engine.tt, f.tk)
+        words = weight.reshape(tiles, self.engine.tt, -1, f.tk).transpose(0, 2, 1, 3).reshape(-1, self.engine.tt, f.tk)
+        self.memories.attention[slot % 2][: len(words)] = words
         totals = [int(total) for total in weight.sum(axis=1)]
         inverse = [((mult << total.bit_length()) // total, shift + total.bit_length()) for total in totals]
-        self.memories.reciprocal[slot % 2][:] = np.array(inverse).T
+        self.memories.reciprocal[slot % 2][:, : len(totals)] = np.array(inverse).T
 
-    def context(self, words: list[int], stream: Stream, slot: int) -> None:
-        """score x V of a head, with what softmax wrote in the slot before."""
+    def context(self, job: Job, stream: Stream, slot: int) -> None:
+        """score x V of a head, with what softmax wrote in the slot before; it overwrites the queries of the head."""
         f, d = self.design.folding, self.design
-        (k_tiles, columns), (tiles, _) = halves(words[1]), halves(words[2])
-        (right_base, right_stride), (dst_base, dst_stride) = halves(words[5]), halves(words[6])
-        left = self.left(self.memories.weights[(slot + 1) % 2], 0, k_tiles, tiles, k_tiles)
-        mult, shift = (part[:, None] for part in self.memories.reciprocal[(slot + 1) % 2])
-        keys = np.arange(k_tiles * f.tk)
-        for column in range(columns):
-            entries = right_base + keys // d.value_banks * right_stride + column
+        left = self.operand(self.memories.attention[(slot + 1) % 2], job.src, job.tiles, job.k_tiles)
+        mult, shift = (part[: len(left), None] for part in self.memories.reciprocal[(slot + 1) % 2])
+        keys, groups = np.arange(job.k_tiles * f.tk), f.tk // f.tc
+        for column in range(job.columns):
+            entries = job.right[0] + keys // d.value_banks * job.right[1] + column
             acc = product(left, self.memories.value[entries, keys % d.value_banks])
-            groups = f.tk // f.tc
-            at = dst_base + column // groups
-            self.drain(requantize(acc, mult, shift), SCRATCH, at, dst_stride, column % groups, None)
-
-
-class NormUnit:
-    """Residual add and layer norm; the one before the MLP also loads images."""
-
-    def __init__(self, name: str, design: Design, memories: Memories) -> None:
-        self.name, self.design, self.memories = name, design, memories
-        self.target, self.source = ("nsa", "nmp") if name == "ln1" else ("nmp", "nsa")
-
-    def step(self, stream: Stream, number: int) -> None:
-        """Operations up to the end mark."""
-        self.residual = self.memories.residual[(number if self.name == "ln1" else number + 2) % 4]
-        self.branch = self.memories.branch[self.source][(number + 1) % 2]
-        self.xn = self.memories.xn[self.target][number % 2]
-        while True:
-            words = stream.header()
-            op = words[0] & 0xFF
-            if op == END:
-                return
-            (self.norm if op == NORM else self.load)(words, stream)
-
-    def store(self, values: Array, base: int, stride: int) -> None:
-        """values (tokens, channels) to the input memory of the array."""
-        tt, tk = getattr(self.design, self.target).tt, self.design.folding.tk
-        token, channel = np.arange(len(values))[:, None], np.arange(values.shape[1])
-        self.xn[base + token // tt * stride + channel // tk, token % tt, channel % tk] = values
-
-    def load(self, words: list[int], stream: Stream) -> None:
-        (tokens, k_tiles), (base, stride) = halves(words[1]), halves(words[3])
-        width = k_tiles * self.design.folding.tk
-        rows = [np.frombuffer(stream.take(width), np.uint8) for _ in range(tokens)]
-        self.store(np.maximum(np.array(rows).astype(np.int64) - 128, -127), base, stride)
-
-    def words(self, tokens: Array, stride: int) -> tuple[Array, Array]:
-        """(word, token in word) of each token, ``stride`` words a drain group."""
-        td = self.design.folding.td
-        return (tokens // td * stride)[:, None] + np.arange(self.design.channel_tiles), (tokens % td)[:, None]
-
-    def norm(self, words: list[int], stream: Stream) -> None:
-        f, d = self.design.folding, self.design
-        (tokens, channels), (branch_base, branch_stride) = halves(words[1]), halves(words[2])
-        (out_base, out_stride), shift, eps = halves(words[3]), words[4], words[5] | words[6] << 32
-        records = [struct.unpack("<hHi", part) for part in batched(stream.take(8 * d.channel_tiles * f.tc), 8)]
-        gamma, flags, beta = (np.array(part, np.int64) for part in zip(*records, strict=True))
-        assert not flags[channels:].any()
-        token = np.arange(-(-tokens // f.lt) * f.lt)
-        word, place = self.words(token, d.channel_tiles)
-        if words[0] >> 8 & 1:
-            for group in range(len(token) // f.lt):
-                for tile in range(d.channel_tiles):
-                    table = np.frombuffer(stream.take(2 * f.lt * f.tc), "<i2").reshape(f.lt, f.tc)
-                    rows = slice(group * f.lt, (group + 1) * f.lt)
-                    self.residual[word[rows, tile], place[rows, 0]] = table
-        x = self.residual[word, place].reshape(len(token), -1)
-        branch_word, _ = self.words(token, branch_stride)
-        kept = np.flatnonzero(flags & 2)
-        branch = self.branch[branch_base + branch_word, place].reshape(len(token), -1)
-        x[:, kept] = np.clip(x[:, kept] + branch[:, : len(kept)], -32767, 32767)
-        self.residual[word, place] = x.reshape(len(token), d.channel_tiles, f.tc)
-        emitted = np.flatnonzero(flags & 1)
-        rows = [normalized(row, gamma, beta, channels, shift, eps)[emitted] for row in x[:tokens]]
-        self.store(np.array(rows), out_base, out_stride)
-
-
-def normalized(row: Array, gamma: Array, beta: Array, channels: int, shift: int, eps: int) -> Array:
-    """Layer norm of one token in Python's integers."""
-    x = [int(value) for value in row[:channels]]
-    total = sum(x)
-    std = max(1, math.isqrt(channels * sum(v * v for v in x) - total * total + eps))
-    length = std.bit_length()
-    inverse, right = ((1 << (length + 16)) - 1) // std, length + 6
-    out = np.zeros(len(row), np.int64)
-    for c, value in enumerate(x):
-        yhat = ((channels * value - total) * inverse + (1 << (right - 1))) >> right
-        affine = max(-32767, min(32767, yhat)) * int(gamma[c]) + int(beta[c])
-        out[c] = max(-127, min(127, (affine + (1 << (shift - 1))) >> shift))
-    return out
-
-
-def batched(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
+            target = [LEFT, column % groups, job.dst[1], job.dst[0] + column // groups]
+            self.drain(job, requantize(acc, mult, shift), target, None)
 
 
 def run(design: Design, blob: bytes, images: bytes, lists: Mapping[str, Array], n_steps: int, seed: int = 0) -> Array:
-    """Logits (images, logits_words) of a batch. Units of a step run in random order: they share nothing within it."""
+    """All words that leave for the host, in order. The two halves of a step share nothing: they run in any order."""
     rng = np.random.default_rng(seed)
     memories = Memories(design, rng)
-    units = {
-        "ln1": NormUnit("ln1", design, memories),
-        "nsa": ArrayUnit("nsa", design, memories),
-        "ln2": NormUnit("ln2", design, memories),
-        "nmp": ArrayUnit("nmp", design, memories),
-    }
-    streams = {unit: Stream(lists[unit][:-1], blob, images, design.beat_bytes) for unit in units}
+    norms = {unit: NormUnit(unit, design, rng) for unit in ("ln1", "ln2")}
+    arrays = {unit: ArrayUnit(unit, design, memories, rng) for unit in ("nsa", "nmp")}
+    order = ("ln1", "nsa", "ln2", "nmp")
+    streams = {unit: Stream(lists[unit][:-1], blob, images, design.beat_bytes) for unit in order}
     for number in range(n_steps):
-        for unit in rng.permutation(list(units)):
-            units[unit].step(streams[unit], number)
+        residual = {unit: memories.residual[(number - place) % 4] for place, unit in enumerate(order)}
+        for norm, array in rng.permutation([("ln1", "nsa"), ("ln2", "nmp")]).tolist():
+            sent = norms[norm].step(streams[norm], residual[norm])
+            arrays[array].step(streams[array], sent, residual[array])
     for unit, stream in streams.items():
         assert stream.at == len(stream.data), f"{unit} has unread beats after the last step"
-    return np.array(units["nsa"].logits).reshape(-1, design.logits_words)
+    assert not arrays["nmp"].results
+    return np.array(arrays["nsa"].results, np.int64)

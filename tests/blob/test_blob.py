@@ -15,7 +15,16 @@ from kernels.designs import DESIGNS
 from kernels.support import quant_model
 from vitforge.design.identity import design_hash
 from vitforge.quantize.blob import build_blob, build_sections
-from vitforge_host.blob import CHECKED_BYTES, HEADER, BlobError, pack_images, read_blob, section_names
+from vitforge_host.blob import (
+    CHECKED_BYTES,
+    HEADER,
+    BlobError,
+    pack_images,
+    pack_results,
+    read_blob,
+    section_names,
+    unpack_results,
+)
 from vitforge_host.errors import InputError
 
 DESIGN = DESIGNS["ragged"]
@@ -39,6 +48,10 @@ def test_manifest_has_what_the_driver_needs() -> None:
     assert manifest["design_hash"] == design_hash(DESIGN).hex()
     assert manifest["seq_len"] == shape.seq_len
     assert manifest["depth"] == shape.depth
+    assert (manifest["tc"], manifest["embed_dim"]) == (DESIGN.folding.tc, shape.embed_dim)
+    assert (manifest["image_steps"], manifest["head_images"]) == (4 * shape.depth, min(4, DESIGN.folding.tt_nsa))
+    assert manifest["embed_unit"] == ("nsa" if DESIGN.folding.embed_nsa else "nmp")
+    assert sum(beats for _, beats in manifest["image_slices"]) == manifest["image_beats"] == DESIGN.image_beats
     assert manifest["labels"] == list(MODEL.labels)
     assert manifest["logit_scale"] == MODEL.scales["logits"]
     assert json.loads(json.dumps(manifest)) == manifest
@@ -119,10 +132,16 @@ def changed_section(name: str, **changes: int) -> bytes:
         (with_manifest(patch="4"), "none of ours"),
         (with_manifest(depth=DESIGN.shape.depth + 1), f"lacks section ln1.{DESIGN.shape.depth}"),
         (with_manifest(beat_bytes=16.0), "whole number"),
+        (with_manifest(image_slices=None), "none of ours .*image_slices"),
+        (with_manifest(image_slices=[[0, DESIGN.image_beats]] * 3), "lacks section ln1.load."),
+        (with_manifest(image_slices=[[-1, DESIGN.image_beats]]), "whole number"),
+        (with_manifest(embed_unit="softmax"), "none of ours"),
+        (with_manifest(head_images=5), "lacks section ln1.final.4"),
+        (with_manifest(image_steps=0), "whole number"),
         (with_manifest(seq_len=0), "whole number"),
         (with_manifest(design_hash="00" * 32), "different designs"),
-        (changed_section("nsa.head", offset_beats=1 << 40), "section nsa.head .* outside"),
-        (changed_section("nsa.head", offset_beats=-1), "whole number"),
+        (changed_section("nsa.head.0", offset_beats=1 << 40), "section nsa.head.0 .* outside"),
+        (changed_section("nsa.head.0", offset_beats=-1), "whole number"),
         (changed_section("end.ln", beats=0, crc32=0), "section end.ln .* empty"),
     ],
 )
@@ -137,8 +156,11 @@ def test_a_manifest_written_again_is_accepted() -> None:
     assert read_blob(with_manifest()).manifest == read_blob(BLOB).manifest
 
 
-def test_sections_are_those_that_the_host_expects() -> None:
-    assert set(build_sections(DESIGN, MODEL)) == section_names(DESIGN.shape.depth)
+@pytest.mark.parametrize("name", sorted(DESIGNS))
+def test_sections_are_those_that_the_host_expects(name: str) -> None:
+    design = DESIGNS[name]
+    model = quant_model(design, "random")
+    assert set(build_sections(design, model)) == section_names(read_blob(build_blob(design, model)).manifest)
 
 
 @pytest.mark.parametrize(
@@ -176,3 +198,26 @@ def test_images_lie_as_rows_of_patches() -> None:
             block = images[:, top : top + patch, left : left + patch, c].reshape(3, -1)
             assert (packed[:, p + 1, c * patch * patch : (c + 1) * patch * patch] == block).all()
     assert (packed[:, :, DESIGN.shape.patch_len :] == 0x80).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("name", sorted(DESIGNS))
+def test_results_come_back(name: str, count: int) -> None:
+    design = DESIGNS[name]
+    manifest = read_blob(build_blob(design, quant_model(design, "zero"))).manifest
+    rng = np.random.default_rng(count)
+    results = rng.integers(-(1 << 30), 1 << 30, (count, *design.shape.output_shape)).astype(np.int32)
+    words = pack_results(results, manifest)
+    assert words.shape == (count, design.result_words) and words.dtype == np.int32
+    np.testing.assert_array_equal(unpack_results(words, manifest), results)
+
+
+def test_logits_of_a_group_lie_tile_by_tile() -> None:
+    """7 classes in tiles of 2, 6 images: 4 and 2. A tile of image 0, of image 1 ... and so on; padding is 0."""
+    manifest = read_blob(BLOB).manifest
+    logits = 10 * np.arange(6, dtype=np.int32)[:, None] + np.arange(1, 8, dtype=np.int32)
+    words = pack_results(logits, manifest).reshape(-1)
+    assert words[:8].tolist() == [1, 2, 11, 12, 21, 22, 31, 32]
+    assert words[8:16].tolist() == [3, 4, 13, 14, 23, 24, 33, 34]
+    assert words[24:36].tolist() == [7, 0, 17, 0, 27, 0, 37, 0, 41, 42, 51, 52]
+    assert words[-4:].tolist() == [47, 0, 57, 0]

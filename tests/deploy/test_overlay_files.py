@@ -37,7 +37,7 @@ def design_for(board: Board, clock_mhz: float) -> Design:
         hidden_dim=96,
         num_classes=10,
     )
-    folding = Folding(tt_nsa=10, tt_nmp=10, tc=4, tk=8, td=2, lt=2)
+    folding = Folding(tt_nsa=10, tt_nmp=10, tc=4, tk=8, td_nsa=2, td_nmp=2)
     return Design(name="small", board=board, shape=shape, folding=folding, clock_mhz=clock_mhz)
 
 

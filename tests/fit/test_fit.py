@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import time
 
 import pytest
 
 from vitforge.boards import RESOURCES, list_boards, load_board
-from vitforge.design.fit import WORTHWHILE, fit
+from vitforge.design.fit import BALANCE, BUSY, IDLE_GAIN, WORTHWHILE, fit
 from vitforge.design.memories import memories
 from vitforge.design.resources import DISTRIBUTED_SHARE, place_memories, resources
 from vitforge.design.rules import PACKING_DEPTH
-from vitforge.errors import CapacityError, ConfigError
+from vitforge.errors import CapacityError, ConfigError, VitforgeError
 from vitforge.model.vit import ViTShape
 from vitforge.timing.estimate import estimate
 
@@ -44,8 +43,8 @@ def test_legal_and_within_the_caps(name: str, shape: ViTShape) -> None:
     found = fit(shape, board)
     f, used = found.design.folding, found.resources
     assert f.tt_nsa % 2 == f.tt_nmp % 2 == 0
-    assert math.gcd(f.tt_nsa, f.tt_nmp) % f.td == 0
-    assert f.td % f.lt == f.tk % f.tc == 0
+    assert f.tt_nsa % f.td_nsa == f.tt_nmp % f.td_nmp == f.tk % f.tc == 0
+    assert f.td_nsa * f.tc >= 4 and f.td_nmp * f.tc >= 4
     assert PACKING_DEPTH[board.dsp_family] % f.tk == 0
     assert f.tc * f.tk % found.design.beat_bytes == 0
     for resource in RESOURCES:
@@ -64,23 +63,62 @@ def test_a_design_on_a_bigger_board_is_at_least_as_fast() -> None:
     assert big.estimate.cycles_per_image <= middle.estimate.cycles_per_image * slack
 
 
-def test_deit_tiny_keeps_both_arrays_of_a_zcu104_busy() -> None:
-    found = fit(deit(192, 3), load_board("zcu104"))
-    assert found.estimate.busy["nsa"] > 0.9
-    assert found.estimate.busy["nmp"] > 0.9
-    assert found.resources.dsp > 1000
-    assert found.estimate.fps > 550
+@pytest.mark.parametrize(
+    ("board", "dim", "heads", "fps", "busy", "balance"),
+    [
+        ("zcu104", 192, 3, 600, 0.9, 0.96),
+        ("zcu104", 384, 6, 165, 0.9, 0.96),
+        ("zcu104", 768, 12, 43, 0.9, 0.9),
+        ("kv260", 192, 3, 450, 0.9, 0.96),
+        ("ultra96v2", 192, 3, 110, 0.9, 0.96),
+    ],
+)
+def test_deit_keeps_both_arrays_busy(board: str, dim: int, heads: int, fps: float, busy: float, balance: float) -> None:
+    timing = fit(deit(dim, heads), load_board(board)).estimate
+    assert timing.fps >= fps
+    assert min(timing.array_busy.values()) >= busy
+    assert timing.engine_balance >= balance
+
+
+@pytest.mark.parametrize("board", list_boards())
+def test_deit_tiny_has_room_on_every_board_but_the_smallest(board: str) -> None:
+    try:
+        used = fit(deit(192, 3), load_board(board)).resources
+    except CapacityError as refusal:
+        assert board == "pynq-z2" and "bram36" in str(refusal)
+    else:
+        assert all(getattr(used, name) <= load_board(board).limit(name) for name in RESOURCES)
+
+
+def test_an_array_that_idles_is_not_chosen_for_a_small_gain() -> None:
+    """Both arrays multiply in nine of ten cycles and about as much, unless that costs more than `IDLE_GAIN`."""
+    for shape in (MNIST, deit(192, 3), deit(768, 12)):
+        for name in ("zcu104", "ultra96v2"):
+            try:
+                timing = fit(shape, load_board(name)).estimate
+            except CapacityError:
+                continue
+            if min(timing.array_busy.values()) >= BUSY and timing.engine_balance >= BALANCE:
+                continue
+            for tt in range(4, 40, 2):  # none of these, with arrays that never idle, is nearly as fast
+                overrides = {"tt_nsa": tt, "tc": 8, "tk": 8}
+                try:
+                    other = fit(shape, load_board(name), overrides=overrides).estimate
+                except VitforgeError:
+                    continue
+                if min(other.array_busy.values()) >= BUSY and other.engine_balance >= BALANCE:
+                    assert other.cycles_per_image > timing.cycles_per_image * (1 + IDLE_GAIN)
 
 
 def test_distributed_ram_takes_what_block_ram_cannot() -> None:
-    """DeiT-Small on a ZCU104 needs more block RAM than the cap; small banks go to LUTs, a stated share at most."""
-    found = fit(deit(384, 6), load_board("zcu104"))
+    """DeiT-Small on a KV260 needs more block RAM than the cap; small banks go to LUTs, a stated share at most."""
+    found = fit(deit(384, 6), load_board("kv260"))
     board, design = found.design.board, found.design
     placed = place_memories(design, memories(design))
     always = sum(item.copies * item.luts for item in memories(design) if item.is_lutram)
     assert always < placed.lut <= board.lut * DISTRIBUTED_SHARE
     assert placed.bram36 <= board.limit("bram36") and placed.uram <= board.limit("uram")
-    assert found.estimate.fps > 120
+    assert found.estimate.fps > 115
 
 
 def test_what_leaves_multipliers_idle_is_told() -> None:
@@ -88,7 +126,7 @@ def test_what_leaves_multipliers_idle_is_told() -> None:
     for shape in (MNIST, deit(192, 3)):
         timing = fit(shape, load_board("zcu104")).estimate
         for engine in ("nsa", "nmp"):
-            assert timing.array_efficiency[engine] <= timing.array_busy[engine] + 0.01
+            assert timing.array_efficiency[engine] <= timing.array_busy[engine]
             assert timing.array_busy[engine] < timing.busy[engine]
         assert 0 < timing.busy["softmax"] < timing.busy["nsa"]
         roof = timing.macs_per_image / (2 * 1728 * timing.cycles_per_image)
@@ -112,7 +150,7 @@ def test_more_lanes_take_fewer_cycles() -> None:
     board = load_board("zcu104")
     cycles = [
         estimate(
-            fit(MNIST, board, overrides={"tk": 8, "tc": 4, "td": 2, "tt_nsa": tt, "tt_nmp": tt}).design
+            fit(MNIST, board, overrides={"tk": 8, "tc": 4, "td_nsa": 2, "td_nmp": 2, "tt_nsa": tt, "tt_nmp": tt}).design
         ).cycles_per_image
         for tt in (4, 10, 26)
     ]
@@ -121,17 +159,17 @@ def test_more_lanes_take_fewer_cycles() -> None:
 
 
 def test_dsps_by_construction() -> None:
-    """tt/2 * tc * tk of each array, then what drains, normalises and exponentiates."""
-    forced = {"tt_nsa": 10, "tt_nmp": 20, "tc": 4, "tk": 8, "td": 5, "lt": 1}
+    """tt/2 * tc * tk of each array, then what drains and normalises; exponents are made of LUTs."""
+    forced = {"tt_nsa": 10, "tt_nmp": 20, "tc": 4, "tk": 8, "td_nsa": 5, "td_nmp": 2}
     rows = fit(MNIST, load_board("zcu104"), overrides=forced).resources.dsp_rows
     assert rows["nsa_array"] == 5 * 4 * 8
     assert rows["nmp_array"] == 10 * 4 * 8
-    assert rows["requantize"] == 2 * 5 * 4
-    assert rows["exponent"] == 5 * 4
+    assert rows["requantize"] == (5 + 2) * 4
+    assert rows["layer_norm"] + rows["squares"] == 2 * 4 * 3
 
 
 def test_overrides_are_kept() -> None:
-    forced = {"tt_nsa": 12, "tt_nmp": 24, "tc": 2, "tk": 8, "td": 6, "lt": 3}
+    forced = {"tt_nsa": 12, "tt_nmp": 24, "tc": 2, "tk": 8, "td_nsa": 6, "td_nmp": 3, "embed_nsa": 1, "mlp_slices": 2}
     found = fit(MNIST, load_board("zcu104"), overrides=forced)
     assert dataclasses.asdict(found.design.folding) == forced
 
@@ -143,13 +181,13 @@ def test_overrides_are_kept() -> None:
         ({"tc": 3}, "tc = 3 must divide"),
         ({"tk": 4, "tc": 2}, "multiple of 16"),
         ({"tt_nsa": 9}, "tt_nsa = 9 must be even"),
-        ({"td": 5, "tt_nmp": 8}, "multiple of td = 5; try 10"),
-        ({"td": 4, "lt": 3}, "lt = 3 must divide td = 4"),
+        ({"td_nmp": 5, "tt_nmp": 8}, "tt_nmp = 8 must be even and a multiple of td_nmp = 5; try 10"),
+        ({"td_nsa": 3, "tt_nsa": 10}, "tt_nsa = 10 must be even and a multiple of td_nsa = 3; try 12"),
         ({"tc": 1}, "multiple of 16, the bytes of a DDR beat; try tc = 2"),
-        ({"td": 1, "tc": 2}, "td = 1 times tc must be 4 to 256 drained values; try 2"),
-        ({"td": 200}, "td = 200 times tc must be 4 to 256 drained values; try 128"),
-        ({"td": 16, "lt": 16}, "lt = 16 must be at most 10, for its sums share a word; try 8"),
-        ({"lt": 3, "tt_nsa": 10}, "tt_nsa = 10 must be even and a multiple of lt = 3; try 12"),
+        ({"td_nsa": 1, "tc": 2}, "td_nsa = 1 times tc must be 4 to 256 drained values; try 2"),
+        ({"td_nmp": 200}, "td_nmp = 200 times tc must be 4 to 256 drained values; try 128"),
+        ({"mlp_slices": 0}, "mlp_slices = 0 must be positive; try 1"),
+        ({"embed_nsa": 2}, "embed_nsa = 2 must be 0 or 1; try 0"),
         ({"speed": 11}, "'speed'"),
     ],
 )
@@ -158,7 +196,14 @@ def test_impossible_overrides_name_the_rule(overrides: dict[str, int], says: str
         fit(MNIST, load_board("zcu104"), overrides=overrides)
 
 
-@pytest.mark.parametrize("name", ["tt_nsa", "tt_nmp", "tc", "tk", "td", "lt"])
+def test_without_a_class_head_the_attention_array_does_not_embed() -> None:
+    backbone = dataclasses.replace(MNIST, num_classes=0)
+    assert fit(backbone, load_board("zcu104")).design.folding.embed_nsa == 0
+    with pytest.raises(ConfigError, match="embed_nsa = 1 needs a class head"):
+        fit(backbone, load_board("zcu104"), overrides={"embed_nsa": 1})
+
+
+@pytest.mark.parametrize("name", ["tt_nsa", "tt_nmp", "tc", "tk", "td_nsa", "td_nmp", "embed_nsa", "mlp_slices"])
 @pytest.mark.parametrize("value", [-2, 0, 7, 11])
 def test_the_value_that_a_refusal_proposes_is_legal(name: str, value: int) -> None:
     """Whether a value is refused or not, what the sentence says to try gets an answer."""
@@ -172,7 +217,7 @@ def test_the_value_that_a_refusal_proposes_is_legal(name: str, value: int) -> No
 
 def test_a_refusal_names_the_least_that_is_missing() -> None:
     """The need is that of the folding that comes closest: a board with as much takes the model."""
-    for resource, too_few in (("dsp", 60), ("bram36", 6), ("lut", 9000)):
+    for resource, too_few in (("dsp", 45), ("bram36", 6), ("lut", 9000)):
         board = dataclasses.replace(load_board("zcu102"), **{resource: too_few})
         with pytest.raises(CapacityError) as refusal:
             fit(MNIST, board)
@@ -206,6 +251,7 @@ def test_resources_count_every_memory_once() -> None:
     found = fit(MNIST, load_board("zcu104"))
     again = resources(found.design)
     assert again == found.resources
-    assert {"nsa_xn", "nmp_xn", "key", "value", "weights", "residual", "nsa_branch", "nmp_branch"} <= set(
-        again.memory_rows
-    )
+    names = [item.name for item in memories(found.design)]
+    assert len(names) == len(set(names)) and set(names) == set(again.memory_rows)
+    arrays = {"nsa_left", "nmp_left", "nsa_weight_tiles", "nmp_weight_tiles", "nmp_gelu"}
+    assert arrays | {"key", "value", "attention", "reciprocals", "scores", "residual"} <= set(names)

@@ -40,8 +40,17 @@ def test_aspect_ratios(depth: int, width: int, bram18: int, uram: int) -> None:
 
 @pytest.mark.parametrize(
     ("depth", "width", "luts"),
-    # Groups of 64 x 7 bits in eight LUTs; from the second row on, a multiplexer of four to one a bit.
-    [(64, 7, 8), (64, 8, 16), (65, 8, 32 + 8), (24, 512, 592), (128, 8, 32 + 8), (129, 8, None), (65, 16, None)],
+    # Groups of 64 x 7 or 32 x 14 bits in eight LUTs; from the second row on, a multiplexer of four to one a bit.
+    [
+        (64, 7, 8),
+        (64, 8, 16),
+        (32, 14, 8),
+        (65, 8, 24 + 8),
+        (24, 512, 37 * 8),
+        (128, 8, 32 + 8),
+        (129, 8, None),
+        (65, 16, None),
+    ],
 )
 def test_small_banks_are_distributed_ram(depth: int, width: int, luts: int | None) -> None:
     """Up to 64 words of any width, or up to 1 Kbit."""
@@ -63,22 +72,24 @@ def test_memories_hold_the_model(name: str) -> None:
     shape, f = design.shape, design.folding
     n, d = shape.seq_len, shape.embed_dim
     wide = design.attn_dim
+    patches = n * shape.patch_len * 8
+    early = shape.num_classes > 0
+    hidden = -(-n // f.tt_nmp // f.mlp_slices) * shape.hidden_dim * 8  # of a slice: a token a tile at least
     for memory, needed in (
-        (("residual",), 4 * n * d * 16),
-        (("nsa_branch",), 2 * n * d * 16),
-        (("nmp_branch",), 2 * 2 * n * d * 16),
-        (("nsa_xn",), 2 * (n + 1) * d * 8),
-        (("nmp_xn",), 2 * n * (d + shape.patch_len) * 8),
-        (("nsa_scratch",), n * wide * 8),
-        (("nmp_scratch",), n * shape.hidden_dim * 8),
+        (("residual",), 4 * (n + early) * d * 16),
+        (("nsa_left",), (n * (d + wide) + early * d) * 8 + (patches if f.embed_nsa else 0)),
+        (("nmp_left",), n * d * 8 + hidden + (0 if f.embed_nsa else patches // (2 * f.mlp_slices))),
         (("key",), n * wide * 8),
         (("value",), n * wide * 8),
-        (("weights",), 2 * n * n * 8),
+        (("attention",), 2 * n * n * 8),
+        (("nsa_weight_tiles",), 2 * max(d, wide) * f.tc * 8),
+        (("nmp_weight_tiles",), 2 * max(d, shape.hidden_dim) * f.tc * 8),
     ):
         assert bits(design, *memory) >= needed, memory
     tile = max(f.tt_nsa, f.tt_nmp)
-    padded = (n + tile) * (d + f.tc) * 16
-    assert bits(design, "residual") <= 4 * padded
+    assert bits(design, "residual") <= 4 * (n + 1) * (d + f.tc) * 16
+    rows = (n + tile) * (d + wide + 2 * f.tk) + tile * (d + f.tk)
+    assert bits(design, "nsa_left") <= 8 * (rows + (n + tile) * (shape.patch_len + f.tk) * f.embed_nsa)
 
 
 def test_only_what_is_too_much_for_block_ram_goes_elsewhere() -> None:
@@ -104,12 +115,19 @@ def test_only_what_is_too_much_for_block_ram_goes_elsewhere() -> None:
 
 def test_dsps_of_both_families() -> None:
     """27 x 17 bits are one DSP48E2 or two DSP48E1."""
-    rows = dsp_rows(DESIGNS["even"])  # tt 8 and 12, tc 4, tk 8, td 4, lt 2
+    rows = dsp_rows(DESIGNS["even"])  # tt 8 and 12, tc 4, tk 8, td 4 and 4
     assert (rows["nsa_array"], rows["nmp_array"]) == (4 * 4 * 8, 6 * 4 * 8)
-    assert (rows["requantize"], rows["exponent"], rows["layer_norm"]) == (2 * 16, 16, 2 * 8 * 4)
-    rows = dsp_rows(DESIGNS["one-head"])  # tt 4 and 8, tc 4, tk 4, td 4, lt 2
-    assert (rows["nsa_array"], rows["nmp_array"]) == (2 * 4 * 4, 4 * 4 * 4)
-    assert (rows["requantize"], rows["exponent"], rows["layer_norm"]) == (2 * 16 * 2, 16, 2 * 8 * 5)
+    assert (rows["requantize"], rows["layer_norm"], rows["squares"]) == (2 * 16, 2 * 4 * 2, 2 * 4)
+    rows = dsp_rows(DESIGNS["one-head"])  # tt 2 and 8, tc 4, tk 4, td 2 and 4
+    assert (rows["nsa_array"], rows["nmp_array"]) == (1 * 4 * 4, 4 * 4 * 4)
+    assert (rows["requantize"], rows["layer_norm"], rows["squares"]) == ((2 + 4) * 4 * 2, 2 * 4 * 3, 2 * 4)
+
+
+def test_squares_are_made_of_luts_where_dsps_run_out() -> None:
+    few = dataclasses.replace(DESIGNS["even"].board, dsp=sum(dsp_rows(DESIGNS["even"]).values()))
+    design = dataclasses.replace(DESIGNS["even"], board=few)
+    assert "squares" in dsp_rows(DESIGNS["even"]) and "squares" not in dsp_rows(design)
+    assert resources(design).lut > resources(DESIGNS["even"]).lut
 
 
 @pytest.mark.parametrize("name", sorted(DESIGNS))

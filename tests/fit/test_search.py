@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 
 from vitforge.boards import RESOURCES, Board, load_board
 from vitforge.design.design import Design, Folding
-from vitforge.design.fit import WORTHWHILE, fit
-from vitforge.design.resources import resources
+from vitforge.design.fit import BALANCE, BUSY, IDLE_GAIN, WORTHWHILE, fit
+from vitforge.design.resources import Resources, resources
+from vitforge.errors import CapacityError
 from vitforge.model.vit import ViTShape
 from vitforge.timing.estimate import estimate
 
 SMALL = ViTShape(
-    image_size=(20, 20), channels=3, patch_size=4, embed_dim=48, depth=2, num_heads=3, hidden_dim=96, num_classes=10
+    image_size=(12, 12), channels=3, patch_size=4, embed_dim=48, depth=2, num_heads=3, hidden_dim=96, num_classes=10
 )
 BOARDS = {
     # Plenty of all; few multipliers; little memory, with URAM and without; a 64-bit port.
@@ -35,44 +35,66 @@ def cut(name: str) -> Board:
 def every_folding(board: Board, seq_len: int) -> list[Folding]:
     """Straight from the rules: tk within the packing depth, weight words of whole beats, 4 drained values or more."""
     depth = {"dsp48e2": 8, "dsp48e1": 4}[board.dsp_family]
-    lanes = [(tk, tc) for tk in (1, 2, 4, 8) for tc in (1, 2, 4, 8) if tk <= depth and tk % tc == 0]
     found = []
-    for tk, tc in lanes:
-        for td in range(1, 17):
-            if tc * tk % (board.axi_bits // 8) or td * tc < 4:
-                continue
-            unit = math.lcm(2, td)
-            sizes = range(unit, seq_len + unit, unit)
-            norms = [lt for lt in range(1, min(td, 10) + 1) if td % lt == 0]
-            found += [
-                Folding(tt_nsa=a, tt_nmp=b, tc=tc, tk=tk, td=td, lt=lt) for a in sizes for b in sizes for lt in norms
-            ]
+    for tk, tc in [(tk, tc) for tk in (1, 2, 4, 8) for tc in (1, 2, 4, 8) if tk <= depth and tk % tc == 0]:
+        if tc * tk % (board.axi_bits // 8):
+            continue
+        tiles = [
+            (tt, td)
+            for tt in range(2, seq_len + 2, 2)
+            for td in range(1, tt + 1)
+            if tt % td == 0 and 4 <= td * tc <= 256
+        ]
+        found += [
+            Folding(tt_nsa=a, tt_nmp=b, tc=tc, tk=tk, td_nsa=i, td_nmp=j, embed_nsa=embeds, mlp_slices=slices)
+            for a, i in tiles
+            for b, j in tiles
+            for slices in range(1, min(4, -(-seq_len // b)) + 1)
+            for embeds in (0, 1)
+        ]
     return found
+
+
+def cost(board: Board, used: Resources) -> float:
+    """Shares of the board, added up."""
+    return sum(getattr(used, name) / board.limit(name) for name in RESOURCES if board.limit(name))
+
+
+def best(board: Board, shape: ViTShape) -> tuple[int, float]:
+    """(cycles to stay within, least cost) by the rules of the choice, over every folding.
+
+    No idle array if that costs at most `IDLE_GAIN`; then the cheapest of those within `WORTHWHILE` of the fastest.
+    """
+    fitting = []
+    for folding in every_folding(board, shape.seq_len):
+        if folding.array_dsp_nsa + folding.array_dsp_nmp > board.limit("dsp"):
+            continue
+        design = Design(name="vitforge", board=board, shape=shape, folding=folding, clock_mhz=board.clock_mhz)
+        used = resources(design)
+        if all(getattr(used, resource) <= board.limit(resource) for resource in RESOURCES):
+            timing = estimate(design)
+            idles = min(timing.array_busy.values()) < BUSY or timing.engine_balance < BALANCE
+            fitting.append((timing.cycles_per_image, cost(board, used), idles))
+    fastest = min(cycles for cycles, _, _ in fitting)
+    steady = [entry for entry in fitting if not entry[2] and entry[0] <= fastest * (1 + IDLE_GAIN)]
+    limit = min(cycles for cycles, _, _ in steady or fitting) * (1 + WORTHWHILE)
+    return int(limit), min(entry[1] for entry in steady or fitting if entry[0] <= limit)
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))
 def test_nothing_fits_and_is_faster_or_as_fast_and_smaller(name: str) -> None:
     board = cut(name)
     found = fit(SMALL, board)
-    others = []
-    for folding in every_folding(board, SMALL.seq_len):
-        if folding.array_dsp_nsa + folding.array_dsp_nmp > board.limit("dsp"):
-            continue
-        design = Design(name="vitforge", board=board, shape=SMALL, folding=folding, clock_mhz=board.clock_mhz)
-        used = resources(design)
-        if all(getattr(used, resource) <= board.limit(resource) for resource in RESOURCES):
-            others.append((estimate(design).cycles_per_image, used.dsp))
-    fastest = min(cycles for cycles, _ in others)
-    assert found.estimate.cycles_per_image <= fastest * (1 + WORTHWHILE)
-    close = [dsp for cycles, dsp in others if cycles <= fastest * (1 + WORTHWHILE)]
-    assert found.resources.dsp == min(close)
+    limit, least = best(board, SMALL)
+    assert found.estimate.cycles_per_image <= limit
+    assert cost(board, found.resources) <= least * (1 + 1e-9)
     assert found.considered > 0
 
 
 def test_more_of_the_board_is_never_slower() -> None:
     """A larger share of DSPs or of memory does not lengthen an image by more than the gain that counts."""
     shape = dataclasses.replace(SMALL, image_size=(48, 48))
-    for resource, shares in (("dsp", (0.4, 0.5, 0.6, 0.75, 0.9)), ("bram36", (0.3, 0.35, 0.4, 0.8))):
+    for resource, shares in (("dsp", (0.4, 0.5, 0.6, 0.75, 0.9)), ("bram36", (0.15, 0.2, 0.25, 0.8))):
         cycles = []
         for share in shares:
             board = load_board("ultra96v2")
@@ -84,11 +106,13 @@ def test_more_of_the_board_is_never_slower() -> None:
 
 
 def test_addresses_beyond_a_descriptor_are_not_chosen() -> None:
-    """1,024 tokens of 1,024 channels have more words than 16 bits count, unless the words are large."""
+    """993 tokens of 384 channels have more words of four channels than 16 bits count; of 1,024 also of eight."""
     shape = dataclasses.replace(
-        SMALL, image_size=(124, 128), patch_size=4, embed_dim=1024, num_heads=8, hidden_dim=1024, depth=1
+        SMALL, image_size=(124, 128), patch_size=4, embed_dim=384, num_heads=8, hidden_dim=1024, depth=1
     )
     roomy = dataclasses.replace(load_board("zcu102"), bram36=20000, lut=10**7, ff=10**7, dsp=300)
     design = fit(shape, roomy).design
-    assert max(design.nsa.extra_base, design.nmp.extra_base) < 1 << 16
-    assert design.embed_branch_base + design.channel_tiles <= 1 << 16
+    assert design.folding.tc == 8
+    assert max(design.residual_depth, design.nsa.left_depth, design.nmp.left_depth) < 1 << 16
+    with pytest.raises(CapacityError, match="needs addresses to [0-9,]+ and 65,535 is the limit"):
+        fit(dataclasses.replace(shape, embed_dim=1024), roomy)

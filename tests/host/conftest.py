@@ -38,7 +38,7 @@ def tiny_design(board: str = "zcu104", clock_mhz: float = 250.0) -> Design:
         hidden_dim=32,
         num_classes=5,
     )
-    folding = Folding(tt_nsa=4, tt_nmp=4, tc=4, tk=8, td=2, lt=2)
+    folding = Folding(tt_nsa=4, tt_nmp=4, tc=4, tk=8, td_nsa=2, td_nmp=2)
     return Design(name="tiny", board=load_board(board), shape=shape, folding=folding, clock_mhz=clock_mhz)
 
 
@@ -72,7 +72,9 @@ def compile_fake(tmp_path_factory: pytest.TempPathFactory, design: Design) -> Co
     geometry = {
         "ROWS": design.shape.seq_len,
         "ROW_BYTES": design.image_row_beats * design.beat_bytes,
-        "WORDS": design.logits_words,
+        "WORDS": design.result_words,
+        "LANES": design.folding.tc,
+        "GROUP": design.head_images,
         "HASH_LO": f"{int.from_bytes(digest[:4], 'little')}u",
         "HASH_HI": f"{int.from_bytes(digest[4:8], 'little')}u",
     }
@@ -149,6 +151,19 @@ class Expected:
         sums = self.packed(images).sum(axis=2)
         row = np.arange(self.design.shape.seq_len)
         return np.stack([(sums * (row + c + 1)).sum(axis=1) for c in range(self.design.shape.num_classes)], axis=1)
+
+    def by_image(self, words: np.ndarray) -> np.ndarray:
+        """(n, result words) as they lie in DDR -> (n, classes).
+
+        Class heads of a group of images are one job: tc logits of each of them, then the next tc of each.
+        """
+        tc, group, (count, width) = self.design.folding.tc, self.design.head_images, words.shape
+        places = []
+        for image in range(count):
+            first = image // group * group
+            size = min(group, count - first)
+            places.append([first * width + (c // tc * size + image - first) * tc + c % tc for c in range(width)])
+        return words.reshape(-1)[np.array(places)][:, : self.design.shape.num_classes]
 
 
 @pytest.fixture

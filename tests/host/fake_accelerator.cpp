@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for the csim library of an accelerator: same C interface, logits a simple function of the image bytes.
 // ROWS x ROW_BYTES bytes an image, WORDS logits; logits[c] = sum over rows r of (r + c + 1) * (sum of the row's bytes).
+// Results of a GROUP of images lie LANES logits at a time: those of each image, then the next ones of each image.
 #include <cstdio>
 #include <cstring>
 #include <unistd.h>
@@ -22,7 +23,7 @@
 #define MAGIC 0x56495446u
 #endif
 #ifndef VERSION
-#define VERSION 1u
+#define VERSION 2u
 #endif
 
 static char error[128] = "";
@@ -32,6 +33,13 @@ static bool blob_is_there(const void* blob) { return std::memcmp(blob, "VITFORGE
 
 // A list that was never flushed still holds what fresh memory is poisoned with.
 static bool list_is_there(const void* list) { return static_cast<const unsigned*>(list)[1] < 0x10000u; }
+
+// Where logit `c` of an image belongs, among the results of `n_images`.
+static int place(int image, int c, int n_images) {
+    const int first = image / GROUP * GROUP;
+    const int group = n_images - first < GROUP ? n_images - first : GROUP;
+    return image < n_images ? first * WORDS + (c / LANES * group + image - first) * LANES + c % LANES : image * WORDS + c;
+}
 
 static long long fail(const char* text) {
     std::snprintf(error, sizeof error, "%s", text);
@@ -74,7 +82,7 @@ extern "C" long long vitforge_sim(const void* list_ln1, const void* list_nsa, co
                     sum += (r + c + 1) * pixel[r * ROW_BYTES + b];
                 }
             }
-            out[image * WORDS + c] = sum;
+            out[place(image, c, n_images)] = sum;
         }
         pixel += image + 1 < n_images ? ROWS * ROW_BYTES : 0;
     }

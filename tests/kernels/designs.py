@@ -15,7 +15,7 @@ def _design(name: str, board: str, shape: ViTShape, folding: Folding) -> Design:
 DESIGNS = {
     design.name: design
     for design in (
-        # Every dimension a multiple of its tile but the token count.
+        # Every dimension a multiple of its tile but the token count. The MLP array embeds, in two slices.
         _design(
             "even",
             "zcu104",
@@ -29,9 +29,10 @@ DESIGNS = {
                 hidden_dim=64,
                 num_classes=8,
             ),
-            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td=4, lt=2),
+            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2),
         ),
-        # 3 heads of 12 on a k tile of 8; 36 channels, 50 hidden, 7 classes; odd drain groups; colour.
+        # 3 heads of 12 on a k tile of 8; 36 channels, 7 classes; odd drain groups; colour: a patch is longer than the
+        # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds.
         _design(
             "ragged",
             "zcu104",
@@ -42,12 +43,13 @@ DESIGNS = {
                 embed_dim=36,
                 depth=2,
                 num_heads=3,
-                hidden_dim=50,
+                hidden_dim=45,
                 num_classes=7,
             ),
-            Folding(tt_nsa=6, tt_nmp=12, tc=2, tk=8, td=3, lt=3),
+            Folding(tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2),
         ),
-        # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square.
+        # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square. Two tokens a tile:
+        # no more than two images share a class head.
         _design(
             "one-head",
             "pynq-z2",
@@ -61,7 +63,7 @@ DESIGNS = {
                 hidden_dim=30,
                 num_classes=3,
             ),
-            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td=4, lt=2),
+            Folding(tt_nsa=2, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1),
         ),
         # More tokens a tile than the image has; columns as wide as the reduction; one class.
         _design(
@@ -77,7 +79,23 @@ DESIGNS = {
                 hidden_dim=72,
                 num_classes=1,
             ),
-            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td=10, lt=5),
+            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5),
+        ),
+        # Without a class head: features of every token. The MLP in three slices, the last one a token.
+        _design(
+            "backbone",
+            "pynq-z2",
+            ViTShape(
+                image_size=(12, 16),
+                channels=2,
+                patch_size=4,
+                embed_dim=21,
+                depth=2,
+                num_heads=3,
+                hidden_dim=26,
+                num_classes=0,
+            ),
+            Folding(tt_nsa=4, tt_nmp=6, tc=2, tk=4, td_nsa=2, td_nmp=3, mlp_slices=3),
         ),
     )
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep masks through the layer-norm unit: compact branches are restored, kept channels leave compact."""
+"""Keep masks through the layer-norm unit: kept channels leave compact, and the residual stays as it is."""
 
 from __future__ import annotations
 
@@ -8,30 +8,22 @@ import pytest
 
 from kernels.support import quant_model
 from vitforge.csim.compiled import CsimLibrary
-from vitforge.csim.layout import (
-    activation_memory,
-    get_activations,
-    get_tokens,
-    put_tokens,
-    token_memory,
-)
-from vitforge.csim.units import UnitBench
+from vitforge.csim.layout import END, STORE, ActivationWords, get_residual, read_words, residual_memory
 from vitforge.design.design import Design
-from vitforge.golden.keep import compact, restore
+from vitforge.golden.keep import compact
 from vitforge.golden.layer_norm import layer_norm
-from vitforge.golden.vit import residual_add
 from vitforge.quantize.blob import build_sections
 
 HEADER_BYTES = 32
 RECORD_BYTES = 8
-EMIT, IN_BRANCH = 1, 2
+EMIT = 1
 
 
-def masked(section: bytes, emit: np.ndarray, in_branch: np.ndarray) -> bytes:
-    """A norm section with other keep masks: the u16 at byte 2 of each channel's record."""
+def masked(section: bytes, emit: np.ndarray) -> bytes:
+    """A norm section with another keep mask: the u16 at byte 2 of each channel's record."""
     data = bytearray(section)
-    for channel, (emits, has_branch) in enumerate(zip(emit, in_branch, strict=True)):
-        data[HEADER_BYTES + RECORD_BYTES * channel + 2] = EMIT * int(emits) | IN_BRANCH * int(has_branch)
+    for channel, emits in enumerate(emit):
+        data[HEADER_BYTES + RECORD_BYTES * channel + 2] = EMIT * int(emits)
     return bytes(data)
 
 
@@ -39,23 +31,26 @@ def masked(section: bytes, emit: np.ndarray, in_branch: np.ndarray) -> bytes:
 def test_layer_norm_with_masks(design: Design, library: CsimLibrary, density: float) -> None:
     rng = np.random.default_rng(int(100 * density))
     model = quant_model(design, "random")
-    shape, engine = design.shape, design.nmp
+    shape, f = design.shape, design.folding
     emit = rng.random(shape.embed_dim) < density
-    in_branch = rng.random(shape.embed_dim) < density
     sections = build_sections(design, model)
-    sections["ln2.0"] = masked(sections["ln2.0"], emit, in_branch)
-    bench = UnitBench(csim=library, design=design, sections=sections)
+    section = masked(sections["ln1.1" if shape.depth > 1 else "ln1.0"], emit)  # block 0 also adds a table
+    table = model.x0 if shape.depth == 1 else np.zeros_like(model.x0)
 
     residual = rng.integers(-9000, 9000, (shape.seq_len, shape.embed_dim)).astype(np.int16)
-    branch = rng.integers(-9000, 9000, (shape.seq_len, int(in_branch.sum()))).astype(np.int16)
-    x, b = token_memory(design, design.residual_depth), token_memory(design, design.branch_nsa_depth)
-    put_tokens(x, design, residual)
-    put_tokens(b, design, branch)
-    xn = activation_memory(engine, engine.xn_depth)
-    stream = np.frombuffer(sections["ln2.0"] + sections["end.ln"], np.uint8)
-    bench.csim.call("vf_ln2_step", stream, stream.size // design.beat_bytes, x, b, xn)
+    x = residual_memory(design, residual)
+    stream = np.frombuffer(section + sections["end.ln"], np.uint8)
+    most = shape.seq_len * design.channel_tiles + 1
+    place, lanes = np.zeros((most, 4), np.int32), np.zeros((most, f.tk), np.int8)
+    sent = library.call("vf_ln1_step", stream, stream.size // design.beat_bytes, x, place, lanes, most)
 
-    expected = residual_add(residual, restore(branch, in_branch))
-    assert (get_tokens(x, design, *residual.shape) == expected).all()
-    kept = compact(layer_norm(expected, model.blocks[0].norm2), emit)
-    assert (get_activations(xn, engine, *kept.shape, base=0, stride=engine.xn_stride) == kept).all()
+    # A word of tc kept channels each, what is left of a token in a word of its own, then the end of the step.
+    assert sent == shape.seq_len * -(-int(emit.sum()) // f.tc) + 1
+    assert (place[: sent - 1, 0] == STORE).all() and place[sent - 1, 0] == END
+    expected = np.clip(residual.astype(np.int32) + table, -32767, 32767).astype(np.int16)
+    assert (get_residual(x, design)[:, : shape.embed_dim] == expected).all()
+    block = model.blocks[1 if shape.depth > 1 else 0]
+    kept = compact(layer_norm(expected, block.norm1), emit)
+    words = ActivationWords(place=place[:sent], lanes=lanes[:sent])
+    got = read_words(design, design.nsa, words, kept.shape, base=0, stride=design.nsa.norm_stride)
+    assert (got == kept).all()

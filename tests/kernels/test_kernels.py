@@ -9,7 +9,7 @@ from kernels.support import MODELS, images, quant_model
 from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck
 from vitforge.csim.compiled import CsimLibrary
-from vitforge.csim.kernels import DATAPATH, check_patch_embedding
+from vitforge.csim.kernels import check_patch_embedding, datapath_checks
 from vitforge.csim.model_run import run_model
 from vitforge.csim.observe import golden_tensors
 from vitforge.csim.units import UnitBench
@@ -36,7 +36,9 @@ def test_datapath_kernels(design: Design, library: CsimLibrary, kind: str) -> No
     pictures = images(design, 3)
     tensors = golden_tensors(model, pictures)
     bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
-    for kernel, run in DATAPATH.items():
+    checks = datapath_checks(model)
+    assert ("class_head" in checks) == (design.shape.num_classes > 0)
+    for kernel, run in checks.items():
         check = KernelCheck(name=kernel)
         run(bench, model, tensors, check)
         assert_exact(check)
@@ -46,7 +48,7 @@ def test_datapath_kernels(design: Design, library: CsimLibrary, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("count", [1, 4, 9])
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 9])
 def test_whole_model(design: Design, library: CsimLibrary, kind: str, count: int) -> None:
     model = quant_model(design, kind)
     pictures = images(design, count)

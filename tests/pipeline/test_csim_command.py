@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from vitforge.cli import main
-from vitforge.csim.run import csim
+from vitforge.csim.project import load_project
+from vitforge.csim.run import MOST_IMAGES, csim, default_images
 from vitforge.generate import GenerateResult
+from vitforge.model.deit import deit_shape
+from vitforge.timing.estimate import macs_per_image
 
 KERNELS = {
     "dsp_pack",
@@ -38,7 +42,10 @@ def test_shipped_model_is_bit_exact_on_64_images(generated: GenerateResult) -> N
     assert facts["mismatches"] == 0
     assert facts["headers"] == ["vitforge", "amd"]
     assert facts["images"] == 64
-    assert facts["seconds"] > 0
+    assert facts["images_chosen"] is False
+    assert 0 < 64 * facts["seconds_per_image"] < facts["seconds"]
+    macs = macs_per_image(load_project(generated.directory).design)
+    assert facts["macs_per_second"] == pytest.approx(macs / facts["seconds_per_image"])
     names = [kernel["name"] for kernel in facts["kernels"]]
     assert set(names) >= KERNELS
     assert all(kernel["elements"] > 0 and kernel["mismatches"] == 0 for kernel in facts["kernels"])
@@ -84,3 +91,26 @@ def test_python_call_of_the_same_name(generated: GenerateResult) -> None:
     result = csim(generated.directory, images=1, headers=("vitforge",))
     assert result.mismatches == 0
     assert result.to_json()["headers"] == ["vitforge"]
+
+
+def test_speed_is_that_of_our_headers_or_unknown(generated: GenerateResult) -> None:
+    facts = csim(generated.directory, images=1, headers=("amd",)).to_json()
+    assert facts["seconds_per_image"] is None
+    assert facts["macs_per_second"] is None
+
+
+@pytest.mark.parametrize(("name", "images"), [(None, MOST_IMAGES), ("deit_tiny", 19), ("deit_base", 1)])
+def test_large_models_run_on_fewer_images_by_default(generated: GenerateResult, name: str | None, images: int) -> None:
+    design = load_project(generated.directory).design
+    assert default_images(replace(design, shape=deit_shape(name)) if name else design) == images
+
+
+def test_output_says_that_the_number_of_images_was_chosen(
+    generated: GenerateResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    macs = macs_per_image(load_project(generated.directory).design)
+    monkeypatch.setattr("vitforge.csim.run.MACS_BUDGET", 2.5 * macs)
+    done = CliRunner().invoke(main, ["csim", str(generated.directory), "--headers", "vitforge"])
+    assert done.exit_code == 0, done.output
+    assert "2 images, chosen for the size of the model" in done.stdout
+    assert "s an image with vitforge headers on one core" in done.stdout

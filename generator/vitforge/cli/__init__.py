@@ -18,6 +18,7 @@ from vitforge.cli.doctor import doctor
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
 from vitforge.cli.quantize import quantize
+from vitforge.cli.trace import trace
 from vitforge.errors import CheckError, VitforgeError
 
 INTERNAL_ERROR = 1
@@ -95,6 +96,7 @@ def main() -> None:
       vitforge demo
       vitforge generate --board zcu104 -o my-project
       vitforge csim my-project
+      vitforge trace my-project
 
     \b
     Exit codes: 0 good, 1 a check failed, 2 wrong use or bad input,
@@ -102,5 +104,5 @@ def main() -> None:
     """
 
 
-for command in (demo, init, generate, csim, quantize, boards, doctor):
+for command in (demo, init, generate, csim, trace, quantize, boards, doctor):
     main.add_command(command)

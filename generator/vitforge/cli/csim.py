@@ -13,7 +13,9 @@ from vitforge.cli.common import PATH, config_option, debug_option, json_option, 
 
 @click.command(epilog="Example: vitforge csim vitforge-zcu104 --images 64 --headers amd")
 @click.argument("directory", type=PATH)
-@click.option("--images", type=int, help="Images for the whole-model comparison.  [default: 64]")
+@click.option(
+    "--images", type=int, help="Images for the whole-model comparison.  [default: 64, fewer for large models]"
+)
 @click.option(
     "--headers",
     type=click.Choice(["vitforge", "amd"]),
@@ -43,7 +45,13 @@ def csim(directory: Path, images: int | None, headers: tuple[str, ...], config: 
         rows = [(row["name"], row["elements"], row["mismatches"]) for row in result.kernels()]
         print_table("", ("kernel", "elements compared", "mismatches"), rows)
         sets = " and ".join(result.checks)
-        click.echo(f"{result.mismatches} mismatches with {sets} headers, {images} images, {result.seconds:.1f} s")
+        count = f"{result.images} images" + (", chosen for the size of the model" if result.images_chosen else "")
+        click.echo(f"{result.mismatches} mismatches with {sets} headers, {count}, {result.seconds:.1f} s")
+        if result.seconds_per_image and result.macs_per_second:
+            click.echo(
+                f"the whole model takes {result.seconds_per_image:.3g} s an image with vitforge headers on one core, "
+                f"{result.macs_per_second / 1e9:.3g} billion multiplications a second"
+            )
     if result.mismatches:
         click.echo(f"vitforge: csim differs from the golden model: {result.first_mismatch()}", err=True)
         sys.exit(1)

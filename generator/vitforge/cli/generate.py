@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @click.option("--board-file", type=PATH, metavar="TOML", help="A board of your own instead.")
 @config_option
 @click.option(
-    "--model", metavar="PATH", help="Quantised directory or .safetensors file.  [default: the model that ships]"
+    "--model",
+    metavar="PATH",
+    help="Quantised directory, .safetensors file, or deit_tiny, deit_small or deit_base: the published shapes with "
+    "random weights, for figures of speed.  [default: the model that ships]",
 )
 @click.option("--calibration", metavar="PATH", help="Images to quantise a .safetensors model with.")
 @click.option("--clock-mhz", type=float, metavar="MHZ", help="PL clock.  [default: the board's]")
@@ -71,8 +74,8 @@ def generate(
 
     from vitforge.generate import generate as run  # after the checks: it imports everything
 
-    with progress_bars(as_json):
-        result = run(board=target, output=output, config=settings)
+    with progress_bars(as_json) as progress:
+        result = run(board=target, output=output, config=settings, progress=progress)
     if as_json:
         print_json(result.to_json())
     else:

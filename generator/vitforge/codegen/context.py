@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitforge.codegen.engines import EngineContext, nmp_context, nsa_context
-from vitforge.design.design import NORM_LATENCY, Design
+from vitforge.design.design import Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
 from vitforge.design.memories import FETCH_FIFO_BEATS
@@ -90,12 +90,12 @@ class NormContext:
     """norm_step.hpp"""
 
     fifo_depth: int
+    tokens: int
     token_words: int
-    latency: int
 
     @classmethod
     def build(cls, design: Design) -> NormContext:
-        return cls(fifo_depth=design.norm_fifo_depth, token_words=design.channel_tiles, latency=NORM_LATENCY)
+        return cls(fifo_depth=design.norm_fifo_depth, tokens=design.norm_tokens, token_words=design.channel_tiles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +110,7 @@ class TypesContext:
     @classmethod
     def build(cls, design: Design) -> TypesContext:
         f = design.folding
-        score_bits = 16 * f.td * f.tc
-        widest = max(score_bits, 32 * f.tc, 96 * f.lt, 16 * f.lt * f.tc, 1024)
+        widest = max(16 * f.td_nsa * f.tc, 32 * f.tc, design.word_bits, 1024)
         return cls(namespace=namespace(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest)
 
 
@@ -121,7 +120,7 @@ class HwContext:
 
     namespace: str
     engines: list[EngineContext]
-    class_tiles: int
+    result_tiles: int
     list_depth: int
     blob_depth: int
     image_depth: int
@@ -132,11 +131,11 @@ class HwContext:
         return cls(
             namespace=namespace(design),
             engines=[nsa_context(design), nmp_context(design)],
-            class_tiles=design.head.column_tiles,
+            result_tiles=design.result_tiles,
             list_depth=extent.list_beats,
             blob_depth=extent.blob_beats,
             image_depth=extent.images * design.image_beats,
-            logit_depth=extent.images * design.logits_words,
+            logit_depth=extent.images * design.result_words,
         )
 
 
@@ -196,13 +195,15 @@ class TopContext:
     beat_bits: int
     ports: list[Port]
     scalars: list[str]
+    units: list[str]
+    loader: str  # the unit that takes the images
     streams: list[StreamContext]
 
     @classmethod
     def build(cls, design: Design, extent: Extent) -> TopContext:
         hw = HwContext.build(design, extent)
         pointers = [a for a in ARGUMENTS if a.kind == "ptr"]
-        units = ("ln1", "nsa", "ln2", "nmp")
+        units = ["ln1", "nsa", "ln2", "nmp"]
         streams = [StreamContext(name=f"{unit}_beats", type="beat_t", depth=FETCH_FIFO_BEATS) for unit in units]
         streams.append(StreamContext(name="logit_words", type="logit_word_t", depth=4))
         return cls(
@@ -212,6 +213,8 @@ class TopContext:
             beat_bits=design.axi_bits,
             ports=[_port(argument.name, argument.bundle, hw) for argument in pointers],
             scalars=[a.name for a in ARGUMENTS if a.kind != "ptr"],
+            units=units,
+            loader="ln1" if design.folding.embed_nsa else "ln2",
             streams=streams,
         )
 

@@ -39,28 +39,28 @@ def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
 
 def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, int, str]]:
     f, shape = design.folding, design.shape
-    norm_groups = ceil_div(shape.seq_len, f.lt)
+    words = shape.seq_len * design.channel_tiles
+    loads = shape.seq_len * design.patch.k_tiles
     return [
         ("tt", engine.tt, "tokens a cycle"),
         ("tc", f.tc, "output columns a cycle"),
         ("tk", f.tk, "reduction lanes a cycle = DSP cascade"),
-        ("td", f.td, "tokens drained a cycle"),
-        ("lt", f.lt, "tokens a cycle in layer norm"),
+        ("td", engine.td, "tokens drained a cycle"),
         ("groups", f.tk // f.tc, "column tiles in an activation entry"),
         ("drain_groups", engine.drain_groups, "cycles to drain a token tile"),
-        ("token_tiles", engine.token_tiles, ""),
         ("beat_bits", design.axi_bits, "m_axi width"),
         ("beat_bytes", design.beat_bytes, ""),
-        ("xn_depth", engine.xn_depth, "entries: layer norm, then the second region"),
-        ("scratch_depth", engine.scratch_depth, "entries: values that stay inside the engine"),
-        ("residual_depth", design.residual_depth, "words of td x tc int16"),
+        ("word_bits", design.word_bits, "tk activations and their address"),
+        ("left_depth", engine.left_depth, "entries: layer norm, inner activations, spare"),
+        ("residual_depth", design.residual_depth, "words of tc int16"),
         ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
-        ("norm_groups", norm_groups, "token groups of layer norm"),
-        ("norm_words", norm_groups * design.channel_tiles, "residual words of layer norm"),
-        ("norm_out_words", norm_groups * (design.channel_tiles + 1), "the same with the extra cycle of a token"),
+        ("norm_words", words, "residual words of layer norm"),
+        ("norm_out_words", words + shape.seq_len, "the same with the extra cycle of a token"),
+        ("table_beats", words * ceil_div(2 * f.tc, design.beat_bytes), "class token and position table"),
         ("image_beats", design.image_beats, ""),
-        ("image_words", shape.seq_len * design.patch.k_tiles, ""),
-        ("score_bits", 16 * f.td * f.tc, "scores of a drain group"),
+        ("image_words", loads, ""),
+        ("max_arrivals", loads + words, "words from layer norm in a step"),
+        ("score_bits", 16 * design.nsa.td * f.tc, "scores of a drain group"),
     ]
 
 
@@ -70,16 +70,14 @@ def _tile_beats(design: Design, k_tiles: int) -> int:
 
 def _job_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:
     """Upper bound of a job's cycles, for the tool's latency report."""
-    steps = max(k_tiles, engine.drain_groups)
-    return columns * max(engine.token_tiles * steps, _tile_beats(design, k_tiles)) + engine.drain_groups
+    steps = max(k_tiles, engine.tt)
+    return columns * max(engine.token_tiles * steps, _tile_beats(design, k_tiles)) + engine.tt
 
 
 def nsa_context(design: Design) -> EngineContext:
     """Constants of the norm + self-attention engine."""
     engine = design.nsa
     values = _common_fields(design, engine) + [
-        ("branch_depth", design.branch_nsa_depth, "words this engine's array writes"),
-        ("norm_branch_depth", design.branch_nmp_depth, "words its layer norm reads: the other engine's"),
         ("max_k_tiles", design.max_k_tiles_nsa, "of a weight column tile"),
         ("max_tile_beats", _tile_beats(design, design.max_k_tiles_nsa), ""),
         ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nsa, design.qkv.column_tiles), ""),
@@ -89,7 +87,7 @@ def nsa_context(design: Design) -> EngineContext:
         ("key_depth", design.key_depth, ""),
         ("value_banks", design.value_banks, ""),
         ("value_depth", design.value_depth, ""),
-        ("weights_depth", design.weights_depth, "entries of attention weights of a head"),
+        ("attention_depth", design.attention_depth, "entries of attention weights of a head"),
         ("reciprocal_depth", engine.token_tiles * engine.drain_groups, "drain groups of a head"),
         ("softmax_cycles", (engine.token_tiles + 2) * max(design.key_columns * engine.drain_groups, engine.tt), ""),
         ("max_slots", design.shape.num_heads + 1, ""),
@@ -102,8 +100,6 @@ def nmp_context(design: Design) -> EngineContext:
     engine = design.nmp
     columns = max(design.fc1.column_tiles, design.fc2.column_tiles)
     values = _common_fields(design, engine) + [
-        ("branch_depth", design.branch_nmp_depth, "words this engine's array writes: FC2, then patch embedding"),
-        ("norm_branch_depth", design.branch_nsa_depth, "words its layer norm reads: the other engine's"),
         ("max_k_tiles", design.max_k_tiles_nmp, "of a weight column tile"),
         ("max_tile_beats", _tile_beats(design, design.max_k_tiles_nmp), ""),
         ("max_job_cycles", _job_cycles(design, engine, design.max_k_tiles_nmp, columns), ""),
@@ -113,7 +109,7 @@ def nmp_context(design: Design) -> EngineContext:
         ("key_depth", 1, ""),
         ("value_banks", design.value_banks, ""),
         ("value_depth", 1, ""),
-        ("weights_depth", 1, ""),
+        ("attention_depth", 1, ""),
         ("reciprocal_depth", 1, ""),
     ]
     return _engine(design, "Nmp", "Norm + MLP engine.", False, values)

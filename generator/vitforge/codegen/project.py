@@ -23,6 +23,7 @@ from vitforge.codegen.context import (
     TypesContext,
 )
 from vitforge.codegen.environment import render
+from vitforge.codegen.storage import StorageContext
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
@@ -31,7 +32,7 @@ from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
 from vitforge.resources import data_dir
-from vitforge_host.blob import pack_images, read_blob
+from vitforge_host.blob import pack_images, pack_results, read_blob
 from vitforge_host.schedule import chunk_lists
 
 Files = dict[str, bytes]
@@ -54,9 +55,7 @@ class TestBenchData:
         lists, n_steps = chunk_lists(manifest, len(images))
         longest = max(entries.nbytes for entries in lists.values())
         padded = {unit: entries.tobytes().ljust(longest, b"\0") for unit, entries in lists.items()}
-        logits = np.zeros((len(images), design.logits_words), np.int32)
-        logits[:, : design.shape.num_classes] = forward(model, images)
-        logits[:, design.shape.num_classes :] = 0
+        logits = pack_results(forward(model, images), manifest)
         return cls(
             blob=blob,
             lists=padded,
@@ -78,6 +77,7 @@ def hls_files(design: Design, data: TestBenchData) -> Files:
     texts = {
         "hls/include/vitforge/exp_tables.hpp": render("hls/exp_tables.hpp.jinja", tables=TablesContext.build()),
         "hls/include/vitforge/norm_step.hpp": render("hls/norm_step.hpp.jinja", norm=NormContext.build(design)),
+        "hls/include/vitforge/storage.hpp": render("hls/storage.hpp.jinja", storage=StorageContext.build(design)),
         "hls/include/model_config.hpp": render("hls/model_config.hpp.jinja", model=ModelContext.build(design)),
         "hls/include/types.hpp": render("hls/types.hpp.jinja", types=TypesContext.build(design)),
         "hls/include/hw_config.hpp": render("hls/hw_config.hpp.jinja", hw=HwContext.build(design, data.extent)),

@@ -12,6 +12,7 @@ from vitforge.csim.checks import KernelCheck
 from vitforge.csim.units import UnitBench
 from vitforge.golden.arith import context_reciprocal
 from vitforge.golden.softmax import softmax_weights
+from vitforge.golden.vit import residual_add
 from vitforge.quantize.model import QuantModel
 from vitforge_host.blob import pack_images, read_blob
 
@@ -39,34 +40,33 @@ def check_softmax(bench: UnitBench, model: QuantModel, tensors: Tensors, check: 
 
 
 def check_layer_norm(bench: UnitBench, model: QuantModel, tensors: Tensors, check: KernelCheck) -> None:
-    """Both norms of every block, the norm before the head, and the residual adds in front of them."""
-    shape = model.shape
-    for i in range(shape.depth):
-        branch = tensors["patch"] if i == 0 else tensors[f"blocks.{i - 1}.fc2"]
-        before = np.zeros_like(branch[0]) if i == 0 else tensors[f"x.{i - 1}.mlp"][0]
-        x, out = bench.norm1(i, before, branch[0])
+    """Both norms of every block with the position table, and the final norm."""
+    for i in range(model.shape.depth):
+        before = tensors["patch"][0] if i == 0 else tensors[f"x.{i}.attn"][0]
+        x, out = bench.norm1(i, before)
         check.compare(f"x.{i}.attn", tensors[f"x.{i}.attn"][0], x)
         check.compare(f"blocks.{i}.norm1", tensors[f"blocks.{i}.norm1"][0], out)
-        x, out = bench.norm2(i, tensors[f"x.{i}.attn"][0], tensors[f"blocks.{i}.proj"][0])
-        check.compare(f"x.{i}.mlp", tensors[f"x.{i}.mlp"][0], x)
-        check.compare(f"blocks.{i}.norm2", tensors[f"blocks.{i}.norm2"][0], out)
-    last = shape.depth - 1
-    final = bench.final_norm(tensors[f"x.{last}.mlp"][0], tensors[f"blocks.{last}.fc2"][0])
+        out = bench.norm2(i, tensors[f"x.{i}.mlp"][0])
+        check.compare(f"blocks.{i}.norm2", tensors[f"blocks.{i}.norm2"][0][: len(out)], out)
+    last = model.shape.depth - 1
+    final = bench.final_norm(residual_add(tensors[f"x.{last}.mlp"][0], tensors[f"blocks.{last}.fc2"][0]))
     check.compare("norm", tensors["norm"][0], final)
 
 
 def check_self_attention(bench: UnitBench, model: QuantModel, tensors: Tensors, check: KernelCheck) -> None:
-    """QKV, scores, softmax, context and projection of every block: the half layer of the NSA engine."""
+    """QKV, scores, softmax, context, projection and residual add of every block: the NSA engine."""
     for i in range(model.shape.depth):
-        got = bench.self_attention(i, tensors[f"blocks.{i}.norm1"][0])
-        check.compare(f"blocks.{i}.proj", tensors[f"blocks.{i}.proj"][0], got)
+        got = bench.self_attention(i, tensors[f"blocks.{i}.norm1"][0], tensors[f"x.{i}.attn"][0])
+        check.compare(f"x.{i}.mlp", tensors[f"x.{i}.mlp"][0][: len(got)], got)
 
 
 def check_mlp(bench: UnitBench, model: QuantModel, tensors: Tensors, check: KernelCheck) -> None:
-    """FC1, GELU and FC2 of every block: the half layer of the NMP engine."""
+    """FC1, GELU, FC2 and residual add of every block: the NMP engine."""
     for i in range(model.shape.depth):
-        got = bench.mlp(i, tensors[f"blocks.{i}.norm2"][0])
-        check.compare(f"blocks.{i}.fc2", tensors[f"blocks.{i}.fc2"][0], got)
+        before = tensors[f"x.{i}.mlp"][0]
+        got = bench.mlp(i, tensors[f"blocks.{i}.norm2"][0], before)
+        expected = residual_add(before, tensors[f"blocks.{i}.fc2"][0])
+        check.compare(f"x.{i + 1}.attn", expected[: len(got)], got)
 
 
 def check_class_head(bench: UnitBench, model: QuantModel, tensors: Tensors, check: KernelCheck) -> None:
@@ -84,10 +84,17 @@ def check_patch_embedding(
         check.compare("patch", tensors["patch"][image], bench.patch_embedding(packed[image]))
 
 
-DATAPATH: dict[str, Callable[[UnitBench, QuantModel, Tensors, KernelCheck], None]] = {
+DatapathCheck = Callable[[UnitBench, QuantModel, Tensors, KernelCheck], None]
+
+DATAPATH: dict[str, DatapathCheck] = {
     "softmax": check_softmax,
     "layer_norm": check_layer_norm,
     "nsa_engine": check_self_attention,
     "nmp_engine": check_mlp,
     "class_head": check_class_head,
 }
+
+
+def datapath_checks(model: QuantModel) -> dict[str, DatapathCheck]:
+    """Those of `DATAPATH` that a model has: a backbone has no class head."""
+    return {name: check for name, check in DATAPATH.items() if name != "class_head" or model.head is not None}

@@ -3,56 +3,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry
 
-
-def activation_memory(engine: EngineGeometry, depth: int) -> NDArray[np.int8]:
-    """An empty XN or scratch memory: (depth, tt, tk / tc, tc)."""
-    groups = engine.folding_tk // engine.folding_tc
-    return np.zeros((depth, engine.tt, groups, engine.folding_tc), np.int8)
+STORE, MARK, END, FEATURE = range(4)  # kinds of words from layer norm to an array
+_WHOLE_ENTRY = 255
 
 
-def _activation_index(engine: EngineGeometry, tokens: int, channels: int, base: int, stride: int) -> tuple:
-    token = np.arange(tokens)[:, None]
-    channel = np.arange(channels)[None, :]
-    tk, tc = engine.folding_tk, engine.folding_tc
-    entry = base + token // engine.tt * stride + channel // tk
-    return entry, token % engine.tt, channel % tk // tc, channel % tc
+@dataclass(frozen=True, kw_only=True)
+class ActivationWords:
+    """A stream from layer norm to an array: place (n, 4) int32 (kind, entry, row, group), lanes (n, tk) int8."""
+
+    place: NDArray[np.int32]
+    lanes: NDArray[np.int8]
+
+    def __add__(self, other: ActivationWords) -> ActivationWords:
+        return ActivationWords(
+            place=np.concatenate([self.place, other.place]), lanes=np.concatenate([self.lanes, other.lanes])
+        )
 
 
-def put_activations(memory: NDArray, engine: EngineGeometry, values: NDArray, *, base: int, stride: int) -> None:
-    """Writes ``values`` (tokens, channels) int8 into an activation memory, in place."""
-    memory[_activation_index(engine, values.shape[0], values.shape[1], base, stride)] = values
+def end_word(design: Design) -> ActivationWords:
+    """The end of a step."""
+    place = np.array([[END, 0, 0, 0]], np.int32)
+    return ActivationWords(place=place, lanes=np.zeros((1, design.folding.tk), np.int8))
 
 
-def get_activations(
-    memory: NDArray, engine: EngineGeometry, tokens: int, channels: int, *, base: int, stride: int
-) -> NDArray:
-    """(tokens, channels) int8 out of an activation memory."""
-    return memory[_activation_index(engine, tokens, channels, base, stride)]
+def activation_words(
+    design: Design, engine: EngineGeometry, values: NDArray[np.int8], *, base: int, stride: int
+) -> ActivationWords:
+    """``values`` (tokens, channels) int8 on their way to a region of the left memory."""
+    tk, (tokens, channels) = design.folding.tk, values.shape
+    k_tiles = -(-channels // tk)
+    lanes = np.zeros((tokens, k_tiles * tk), np.int8)
+    lanes[:, :channels] = values
+    token, k = np.divmod(np.arange(tokens * k_tiles), k_tiles)
+    entry = base + token // engine.tt * stride + k
+    place = np.stack([np.full_like(k, STORE), entry, token % engine.tt, np.full_like(k, _WHOLE_ENTRY)], axis=1)
+    return ActivationWords(place=place.astype(np.int32), lanes=lanes.reshape(-1, tk))
 
 
-def token_memory(design: Design, depth: int) -> NDArray[np.int16]:
-    """An empty residual or branch memory: (depth, td, tc)."""
-    return np.zeros((depth, design.folding.td, design.folding.tc), np.int16)
+def read_words(
+    design: Design, engine: EngineGeometry, words: ActivationWords, shape: tuple[int, int], *, base: int, stride: int
+) -> NDArray[np.int8]:
+    """``shape`` (tokens, channels) int8 values of a region of the left memory after ``words`` have been stored."""
+    f, (tokens, channels) = design.folding, shape
+    stored = words.place[:, 0] == STORE
+    place, lanes = words.place[stored], words.lanes[stored].reshape(-1, f.tk // f.tc, f.tc)
+    memory = np.zeros((engine.left_depth, engine.tt, f.tk // f.tc, f.tc), np.int8)
+    whole = place[:, 3] == _WHOLE_ENTRY
+    memory[place[whole, 1], place[whole, 2]] = lanes[whole]
+    entry, row, group = place[~whole, 1:].T
+    memory[entry, row, group] = lanes[~whole, group]
+    token, channel = np.arange(tokens)[:, None], np.arange(channels)[None, :]
+    entry = base + token // engine.tt * stride + channel // f.tk
+    return memory[entry, token % engine.tt, channel % f.tk // f.tc, channel % f.tc]
 
 
-def _token_index(design: Design, tokens: int, channels: int, base: int) -> tuple:
-    token = np.arange(tokens)[:, None]
-    channel = np.arange(channels)[None, :]
-    td, tc = design.folding.td, design.folding.tc
-    return base + token // td * design.channel_tiles + channel // tc, token % td, channel % tc
+def attention_memory(design: Design) -> NDArray[np.int8]:
+    """Empty attention weights of a head: (entries, tt, tk / tc, tc)."""
+    f = design.folding
+    return np.zeros((design.attention_depth, design.nsa.tt, f.tk // f.tc, f.tc), np.int8)
 
 
-def put_tokens(memory: NDArray, design: Design, values: NDArray, *, base: int = 0) -> None:
-    """Writes ``values`` (tokens, channels) int16 into a residual or branch memory, in place."""
-    memory[_token_index(design, values.shape[0], values.shape[1], base)] = values
+def get_attention(memory: NDArray[np.int8], design: Design, tokens: int) -> NDArray[np.int8]:
+    """(tokens, tokens) int8 attention weights."""
+    f, token, key = design.folding, np.arange(tokens)[:, None], np.arange(tokens)[None, :]
+    entry = token // design.nsa.tt * design.key_tiles + key // f.tk
+    return memory[entry, token % design.nsa.tt, key % f.tk // f.tc, key % f.tc]
 
 
-def get_tokens(memory: NDArray, design: Design, tokens: int, channels: int, *, base: int = 0) -> NDArray:
-    """(tokens, channels) int16 out of a residual or branch memory."""
-    return memory[_token_index(design, tokens, channels, base)]
+def residual_memory(design: Design, values: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """A residual memory (words, tc) that holds ``values`` (tokens, channels) int16, or zeros."""
+    memory = np.zeros((design.residual_depth, design.folding.tc), np.int16)
+    if values is not None:
+        get_residual(memory, design)[: len(values), : values.shape[1]] = values
+    return memory
+
+
+def get_residual(memory: NDArray[np.int16], design: Design) -> NDArray[np.int16]:
+    """(tokens, padded channels) int16 view of a residual memory."""
+    return memory[design.residual_base :].reshape(design.shape.seq_len, -1)
+
+
+def get_spare(memory: NDArray[np.int16], design: Design) -> NDArray[np.int16]:
+    """(1, padded channels) int16 view of the spare row of a residual memory."""
+    return memory[: design.residual_base].reshape(1, -1)

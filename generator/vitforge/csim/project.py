@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Project:
         """The integer model that the blob was made from."""
         return load_quantized(self.directory / MODEL)
 
-    def compile(self, headers: HeaderSet | None = None) -> Path:
+    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
         """Builds (or finds in the cache) the csim shared library of the project."""
         hls = self.directory / "hls"
         return build_shared(
@@ -52,6 +53,7 @@ class Project:
             headers=headers or own_headers(),
             include_dirs=[hls / "include"],
             name=self.design.name,
+            defines=defines,
         )
 
 

@@ -16,8 +16,8 @@ from vitforge.csim.arithmetic import ARITHMETIC
 from vitforge.csim.checks import KernelCheck
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import HeaderSet, find_amd_headers, own_headers
-from vitforge.csim.kernels import DATAPATH, check_patch_embedding
-from vitforge.csim.model_run import run_model
+from vitforge.csim.kernels import check_patch_embedding, datapath_checks
+from vitforge.csim.model_run import timed_model
 from vitforge.csim.observe import golden_tensors
 from vitforge.csim.project import load_project
 from vitforge.csim.units import UnitBench
@@ -27,9 +27,13 @@ from vitforge.golden.vit import forward
 from vitforge.model.samples import sample_images
 from vitforge.quantize.blob import build_sections
 from vitforge.quantize.model import QuantModel
+from vitforge.timing.estimate import macs_per_image
 
 KERNEL_IMAGES = 2  # images whose tensors the kernels are checked on, one by one
-HEADER_SETS: dict[str, Callable[[], HeaderSet]] = {"vitforge": own_headers, "amd": find_amd_headers}
+MOST_IMAGES = 64  # of the whole-model comparison, unless more are asked for
+MACS_BUDGET = 25e9  # of the whole-model comparison: half a minute with both header sets
+OWN = "vitforge"
+HEADER_SETS: dict[str, Callable[[], HeaderSet]] = {OWN: own_headers, "amd": find_amd_headers}
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -39,7 +43,15 @@ class CsimResult:
 
     checks: dict[str, list[KernelCheck]]  # header set -> kernels, the last one is the whole model
     images: int
+    images_chosen: bool  # for the size of the model, as nobody asked for a number
     seconds: float
+    seconds_per_image: float | None  # of the whole model with our headers, one core; None without them
+    macs_per_image: int
+
+    @property
+    def macs_per_second(self) -> float | None:
+        """Multiplications of the model that the simulation does in a second, padding not counted."""
+        return self.macs_per_image / self.seconds_per_image if self.seconds_per_image else None
 
     @property
     def mismatches(self) -> int:
@@ -72,8 +84,16 @@ class CsimResult:
             "first_mismatch": self.first_mismatch(),
             "headers": list(self.checks),
             "images": self.images,
+            "images_chosen": self.images_chosen,
             "seconds": round(self.seconds, 3),
+            "seconds_per_image": self.seconds_per_image,
+            "macs_per_second": self.macs_per_second,
         }
+
+
+def default_images(design: Design) -> int:
+    """Images for the whole-model comparison: `MOST_IMAGES`, or fewer where a model is so large that they take long."""
+    return max(1, min(MOST_IMAGES, int(MACS_BUDGET / macs_per_image(design))))
 
 
 def check_library(
@@ -83,35 +103,46 @@ def check_library(
     model: QuantModel,
     images: NDArray[np.uint8],
     progress: Callable[[int, int], None] | None = None,
-) -> list[KernelCheck]:
-    """All kernels of a compiled project, then the whole model on ``images``; ``progress`` gets (done, total)."""
+    *,
+    warm_up: bool = True,
+) -> tuple[list[KernelCheck], float]:
+    """All kernels of a compiled project, then the whole model on ``images``, with the seconds that it takes an image.
+
+    ``progress`` gets (done, total). ``warm_up`` runs an image before those that are timed.
+    """
     few = images[:KERNEL_IMAGES]
     tensors = golden_tensors(model, few)
     bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
-    names = [*ARITHMETIC, *DATAPATH, "patch_embedding", "model"]
+    datapath = datapath_checks(model)
+    names = [*ARITHMETIC, *datapath, "patch_embedding", "model"]
     checks = {name: KernelCheck(name=name) for name in names}
     for done, name in enumerate(names):
         if progress is not None:
             progress(done, len(names))
         if name in ARITHMETIC:
             ARITHMETIC[name](library, design, checks[name])
-        elif name in DATAPATH:
-            DATAPATH[name](bench, model, tensors, checks[name])
+        elif name in datapath:
+            datapath[name](bench, model, tensors, checks[name])
         elif name == "patch_embedding":
             check_patch_embedding(bench, tensors, blob, few, checks[name])
         else:
-            checks[name].compare("logits", forward(model, images), run_model(library, design, blob, images))
-    return list(checks.values())
+            if warm_up:
+                timed_model(library, design, blob, images[:1])
+            run = timed_model(library, design, blob, images)
+            checks[name].compare("logits", forward(model, images), run.logits)
+    return list(checks.values()), run.seconds / len(images)
 
 
 def csim(
     directory: Path | str,
     *,
-    images: int = 64,
-    headers: Sequence[str] = ("vitforge", "amd"),
+    images: int | None = None,
+    headers: Sequence[str] = (OWN, "amd"),
     progress: Progress | None = None,
 ) -> CsimResult:
     """Compiles a project with each header set and compares it with the golden model, bit for bit.
+
+    images : of the whole-model comparison; `default_images` if None
 
     Raises
     ------
@@ -122,7 +153,7 @@ def csim(
     CheckError
         If the simulation itself faults (a read of an empty stream, a leftover token, a value out of range).
     """
-    if images < 1:
+    if images is not None and images < 1:
         raise ConfigError(f"images is {images}; csim needs at least 1")
     unknown = [name for name in headers if name not in HEADER_SETS]
     if unknown or not headers:
@@ -131,12 +162,21 @@ def csim(
     notify = progress or (lambda what, done, total: None)
     project = load_project(directory)
     model, blob = project.model(), project.blob()
-    pictures = sample_images(project.design.shape, images)
-    checks = {}
+    count = images or default_images(project.design)
+    pictures = sample_images(project.design.shape, count)
+    checks, speed = {}, {}
     for name in headers:
         notify(f"compile, {name} headers", 0, 1)
         library = CsimLibrary(project.compile(HEADER_SETS[name]()))
-        checks[name] = check_library(
-            project.design, blob, library, model, pictures, partial(notify, f"csim, {name} headers")
+        told = partial(notify, f"csim, {name} headers")
+        checks[name], speed[name] = check_library(
+            project.design, blob, library, model, pictures, told, warm_up=name == OWN
         )
-    return CsimResult(checks=checks, images=images, seconds=time.perf_counter() - start)
+    return CsimResult(
+        checks=checks,
+        images=count,
+        images_chosen=images is None,
+        seconds=time.perf_counter() - start,
+        seconds_per_image=speed.get(OWN),
+        macs_per_image=macs_per_image(project.design),
+    )

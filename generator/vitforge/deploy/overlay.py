@@ -200,7 +200,7 @@ def _manifest_argument(register: Register, design: Design) -> dict[str, object]:
     if register.name == "images":
         entry |= {"min_bytes": design.image_beats * design.beat_bytes, "times": "n_images"}
     elif register.name == "logits":
-        entry |= {"min_bytes": design.logits_words * 4, "times": "n_images"}
+        entry |= {"min_bytes": design.result_words * 4, "times": "n_images"}
     elif register.name.startswith("list_"):
         entry["min_bytes"] = _LIST_ENTRY_BYTES
     return entry

@@ -2,7 +2,8 @@
 """`Design`: the one frozen object that every later stage reads its numbers from.
 
 Units used below: a *token tile* is ``tt`` tokens, a *column tile* ``tc`` output channels, a *k tile*
-``tk`` values of the reduction; a *drain group* is ``td`` tokens, leaving the array in one cycle.
+``tk`` values of the reduction; a *drain group* is ``td`` tokens, leaving the array in one cycle. A memory of
+activations has an *entry* for each k tile of a token tile.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vitforge.boards import Board
-from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
+from vitforge.design.geometry import EngineGeometry, LinearShape, TokenSlice, ceil_div
+from vitforge.design.loops import LOOPS
 from vitforge.model.vit import ViTShape
 
-NORM_LATENCY = 64  # cycles of a root and a quotient, a bit a stage, with room for the tool's registers
+_HEAD_JOBS = 16
+WORD_ADDRESS_BITS = 40  # of a word from layer norm to an array: entry, row, group, kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folding:
-    """Parallelism of both engines. ``tc``, ``tk`` and ``td`` are common, so that branches and keep masks line up."""
+    """Parallelism of both engines. ``tc`` and ``tk`` are common, so that the residual and its keep masks line up."""
 
     tt_nsa: int  # tokens per cycle, norm + self-attention engine (even)
     tt_nmp: int  # tokens per cycle, norm + MLP engine (even)
     tc: int  # output columns per cycle
     tk: int  # reduction lanes per cycle = DSP cascade length
-    td: int  # tokens drained (requantised) per cycle; divides both tt
-    lt: int  # tokens per cycle in layer norm; divides td
+    td_nsa: int  # tokens drained (requantised) per cycle; divides tt_nsa
+    td_nmp: int  # the same for tt_nmp
+    embed_nsa: int = 0  # 1: the attention array embeds the patches, 0: the MLP array
+    mlp_slices: int = 1  # runs of token tiles that FC1 and FC2 take one after the other, to share a hidden layer
 
     @property
     def array_dsp_nsa(self) -> int:
@@ -98,63 +103,112 @@ class Design:
     # --- engines -----------------------------------------------------------------------------------
     @cached_property
     def nsa(self) -> EngineGeometry:
-        """Norm + self-attention: XN holds layer norm and a tile of the final norm; scratch holds Q, then context."""
+        """Norm + self-attention: layer norm; Q, then context; a tile of the final norm; patches, if embedded here."""
         d_tiles = ceil_div(self.shape.embed_dim, self.folding.tk)
         return EngineGeometry(
             tt=self.folding.tt_nsa,
-            folding_tc=self.folding.tc,
-            folding_tk=self.folding.tk,
-            td=self.folding.td,
+            td=self.folding.td_nsa,
             seq_len=self.shape.seq_len,
-            xn_stride=d_tiles,
-            extra_stride=d_tiles,
-            extra_tokens=1,
-            scratch_stride=self.attn_dim // self.folding.tk,
+            norm_stride=d_tiles,
+            inner_stride=self.attn_dim // self.folding.tk,
+            inner_tiles=ceil_div(self.shape.seq_len, self.folding.tt_nsa),
+            spare_entries=d_tiles,
+            patch_stride=self.patch.k_tiles if self.folding.embed_nsa else 0,
         )
 
     @cached_property
     def nmp(self) -> EngineGeometry:
-        """Norm + MLP: XN holds the layer norm and the patches of the next image; scratch holds the hidden layer."""
+        """Norm + MLP: layer norm; hidden layer or patches of an image that enters; hidden layer of the class token."""
+        tiles = ceil_div(self.shape.seq_len, self.folding.tt_nmp)
+        hidden = ceil_div(self.shape.hidden_dim, self.folding.tk)
         return EngineGeometry(
             tt=self.folding.tt_nmp,
-            folding_tc=self.folding.tc,
-            folding_tk=self.folding.tk,
-            td=self.folding.td,
+            td=self.folding.td_nmp,
             seq_len=self.shape.seq_len,
-            xn_stride=ceil_div(self.shape.embed_dim, self.folding.tk),
-            extra_stride=self.patch.k_tiles,
-            extra_tokens=self.shape.seq_len,
-            scratch_stride=ceil_div(self.shape.hidden_dim, self.folding.tk),
+            norm_stride=ceil_div(self.shape.embed_dim, self.folding.tk),
+            inner_stride=hidden if self.folding.embed_nsa else max(hidden, self.patch.k_tiles),
+            inner_tiles=ceil_div(tiles, self.folding.mlp_slices),
+            spare_entries=hidden,
         )
 
-    # --- token memories ------------------------------------------------------------------------------
+    @cached_property
+    def mlp_parts(self) -> tuple[TokenSlice, ...]:
+        """Runs of token tiles whose hidden layer, or patches, are on chip at once."""
+        nmp = self.nmp
+        firsts = range(0, nmp.token_tiles, nmp.inner_tiles)
+        return tuple(TokenSlice.cut(first, nmp) for first in firsts)
+
+    @property
+    def patch_parts(self) -> tuple[TokenSlice, ...]:
+        """Runs of token tiles whose patches are on chip at once, in the engine that embeds them."""
+        if not self.folding.embed_nsa:
+            return self.mlp_parts
+        return (TokenSlice.whole(self.nsa),)
+
+    @property
+    def patch_place(self) -> tuple[int, int]:
+        """First entry, and entries of a token tile, of the patches in the left memory of the engine that embeds."""
+        if self.folding.embed_nsa:
+            return self.nsa.patch_base, self.nsa.patch_stride
+        return self.nmp.inner_base, self.nmp.inner_stride
+
+    @property
+    def embed_columns(self) -> tuple[range, ...]:
+        """Column tiles of the patch embedding that are one job.
+
+        In the attention array two: the layer norm of an image that enters adds its position table first, and is not
+        ready to send before the second one.
+        """
+        columns = self.channel_tiles
+        if not self.folding.embed_nsa or columns == 1:
+            return (range(columns),)
+        return range(columns // 2), range(columns // 2, columns)
+
+    @property
+    def finishes_early(self) -> bool:
+        """Whether the last block works on the class token alone: nothing else reaches the class head."""
+        return self.shape.num_classes > 0
+
+    @property
+    def head_images(self) -> int:
+        """Images whose class tokens share a token tile, and a job of the class head."""
+        return min(4, self.folding.tt_nsa) if self.finishes_early else 1
+
+    @property
+    def head_slices(self) -> tuple[range, ...]:
+        """Column tiles of the class head that are one job: a step's each where the array has a little time in many.
+
+        If the attention array embeds, it has no step with much time to spare.
+        """
+        columns = self.head.column_tiles
+        jobs = min(_HEAD_JOBS, max(1, self.image_steps - 8)) if self.folding.embed_nsa else 1
+        size = ceil_div(columns, jobs)
+        return tuple(range(first, min(first + size, columns)) for first in range(0, columns, size))
+
+    @property
+    def image_steps(self) -> int:
+        """Steps after which the next image takes an image's place.
+
+        With a class head the next image is embedded while the class token of the last one takes its last MLP; the
+        features of a backbone leave in a step more, and the ring comes round once in vain.
+        """
+        return 4 * self.shape.depth if self.finishes_early else 4 * (self.shape.depth + 1)
+
+    # --- residual ------------------------------------------------------------------------------------
     @cached_property
     def channel_tiles(self) -> int:
         """Column tiles of the residual stream (embed_dim / tc, rounded up)."""
         return ceil_div(self.shape.embed_dim, self.folding.tc)
 
-    @cached_property
-    def token_groups(self) -> int:
-        """Drain groups that a residual or branch memory holds: whole token tiles of either engine."""
-        return max(self.nsa.token_tiles * self.nsa.drain_groups, self.nmp.token_tiles * self.nmp.drain_groups)
+    @property
+    def residual_base(self) -> int:
+        """First word of token 0. The words before are spare: the class token of an image that leaves."""
+        return self.channel_tiles
 
     @property
     def residual_depth(self) -> int:
-        """Words (td tokens x tc int16) of one residual memory."""
-        return self.token_groups * self.channel_tiles
-
-    @property
-    def branch_nsa_depth(self) -> int:
-        return self.residual_depth
-
-    @property
-    def branch_nmp_depth(self) -> int:
-        """Two regions: the FC2 output, and the patch embedding of the image that enters next."""
-        return 2 * self.residual_depth
-
-    @property
-    def embed_branch_base(self) -> int:
-        return self.residual_depth
+        """Words (tc int16 of a token) of one residual memory."""
+        return self.residual_base + self.shape.seq_len * self.channel_tiles
 
     # --- attention ---------------------------------------------------------------------------------
     @cached_property
@@ -170,12 +224,12 @@ class Design:
     @cached_property
     def key_banks(self) -> int:
         """Token banks of K: written td at a time, read tc at a time."""
-        return math.lcm(self.folding.td, self.folding.tc)
+        return math.lcm(self.folding.td_nsa, self.folding.tc)
 
     @cached_property
     def value_banks(self) -> int:
         """Token banks of V: written td at a time, read tk at a time."""
-        return math.lcm(self.folding.td, self.folding.tk)
+        return math.lcm(self.folding.td_nsa, self.folding.tk)
 
     @cached_property
     def kv_tokens(self) -> int:
@@ -193,25 +247,30 @@ class Design:
         return ceil_div(self.kv_tokens, self.value_banks) * (self.attn_dim // self.folding.tc)
 
     @property
-    def norm_fifo_depth(self) -> int:
-        """Residual words between the sums of a token and its normalisation: one token, and the deviation's latency.
-
-        One token is what must fit for the unit not to lock up; the rest keeps it running.
-        """
-        return self.channel_tiles + NORM_LATENCY
+    def norm_tokens(self) -> int:
+        """Tokens whose words wait for the first one's deviation: its pipeline moves on only with further tokens."""
+        loop = LOOPS["reciprocal_token"]
+        return ceil_div(loop.depth - 1, loop.interval) + 1
 
     @property
-    def weights_depth(self) -> int:
+    def norm_fifo_depth(self) -> int:
+        """Residual words between the sums of a token and its normalisation; with fewer the unit would lock up."""
+        return self.norm_tokens * self.channel_tiles + LOOPS["sum_word"].depth
+
+    @property
+    def attention_depth(self) -> int:
         """Entries (attention weights: tt x tk bytes) of one P memory."""
         return self.nsa.token_tiles * self.key_tiles
 
     @property
     def max_k_tiles_nsa(self) -> int:
-        return max(self.qkv.k_tiles, self.proj.k_tiles, self.head.k_tiles)
+        longest = max(self.qkv.k_tiles, self.proj.k_tiles)
+        return max(longest, self.patch.k_tiles) if self.folding.embed_nsa else longest
 
     @property
     def max_k_tiles_nmp(self) -> int:
-        return max(self.patch.k_tiles, self.fc1.k_tiles, self.fc2.k_tiles)
+        longest = max(self.fc1.k_tiles, self.fc2.k_tiles)
+        return longest if self.folding.embed_nsa else max(longest, self.patch.k_tiles)
 
     # --- images --------------------------------------------------------------------------------------
     @property
@@ -225,6 +284,18 @@ class Design:
         return self.shape.seq_len * self.image_row_beats
 
     @property
-    def logits_words(self) -> int:
-        """int32 words of one result: classes padded to column tiles."""
-        return self.head.column_tiles * self.folding.tc
+    def result_tiles(self) -> int:
+        """Column tiles of one result: class logits, or the features of every token."""
+        if self.shape.num_classes:
+            return self.head.column_tiles
+        return self.shape.seq_len * self.channel_tiles
+
+    @property
+    def result_words(self) -> int:
+        """int32 words of one result."""
+        return self.result_tiles * self.folding.tc
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word from layer norm to an array: tk values and their address."""
+        return 8 * self.folding.tk + WORD_ADDRESS_BITS

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from vitforge.boards import RESOURCES, Board
@@ -12,8 +12,8 @@ from vitforge.design.design import Design, Folding
 from vitforge.design.geometry import ceil_div
 from vitforge.design.resources import Resources, dsp_rows, resources
 from vitforge.design.rules import (
-    MAX_NORM_TOKENS,
     PACKING_DEPTH,
+    check_embedding,
     check_overrides,
     check_shape,
     descriptors_fit,
@@ -24,10 +24,14 @@ from vitforge.design.rules import (
 )
 from vitforge.errors import CapacityError, ConfigError, VitforgeError
 from vitforge.model.vit import ViTShape
-from vitforge.timing.estimate import Estimate, UnitCosts, estimate, unit_costs
+from vitforge.timing.costs import mlp, self_attention
+from vitforge.timing.estimate import Estimate, estimate
 
-WORTHWHILE = 0.005  # a gain in cycles below this does not justify more DSPs
+WORTHWHILE = 0.002  # a gain in cycles below this does not justify more of the board
+BUSY, BALANCE = 0.90, 0.96  # an array that multiplies in fewer of the cycles, or less than the other one, idles
+IDLE_GAIN = 0.05  # and is taken only for a gain of more than this
 _MAX_TD = 16  # drains wider than this are tried only if asked for
+_MAX_SLICES = 4  # of the tokens of an MLP; weights are read once each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,59 +52,80 @@ Candidate = tuple[int, tuple[int, ...]]  # least cycles of a step, values of a F
 _FOLDING_FIELDS = tuple(field.name for field in fields(Folding))
 
 
-def _tile_sizes(seq_len: int, td: int) -> list[int]:
-    """Token tiles worth trying: for each count of tiles the smallest that covers the tokens; even, a multiple of td."""
-    unit = math.lcm(2, td)
-    most = ceil_div(seq_len, unit) * unit
-    sizes = {min(most, ceil_div(ceil_div(seq_len, tiles), unit) * unit) for tiles in range(1, seq_len + 1)}
-    return sorted(sizes)
+def _tile_sizes(seq_len: int, td: int | None) -> list[int]:
+    """Token tiles worth trying: for each count of tiles the smallest that covers the tokens, even and in whole td."""
+    unit = math.lcm(2, td or 1)
+    return sorted({unit * ceil_div(ceil_div(seq_len, tiles), unit) for tiles in range(1, seq_len + 1)})
 
 
-def _pairs(base: Design, nsa_sizes: list[int], nmp_sizes: list[int], lanes: list[int]) -> Iterator[Candidate]:
-    """Token tiles of both engines and lanes of layer norm, with the cycles that the slowest unit takes for a block.
+def _drains(tt: int, tc: int, steps: int, wanted: int | None) -> list[int]:
+    """Tokens drained a cycle worth trying: up to those that keep pace with ``steps`` k tiles, and the next more.
 
-    Lanes beyond those with which layer norm keeps pace, and its table fills whole beats, are left out: they cost
-    multipliers and gain nothing. Slow or large token tiles stay in, for their memories may be the ones that fit. So
-    does the smallest pair, for a refusal to name.
+    The last tile of a job drains with nothing beside it, which shows where jobs are short.
     """
+    legal = [td for td in divisors(tt) if drain_is_legal(td, tc) and td <= _MAX_TD]
+    if wanted is not None:
+        return [wanted] if wanted in divisors(tt) and drain_is_legal(wanted, tc) else []
+    enough = next((td for td in legal if tt // td <= steps), legal[-1] if legal else 0)
+    return [td for td in legal if td <= next((more for more in legal if more > enough), enough)]
+
+
+Engine = tuple[int, int, tuple[int, ...]]  # cycles of a block, DSPs of its array, folding values
+
+
+def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[Engine]:
     f = base.folding
+    found: list[Engine] = []
+    sizes = [overrides["tt_nsa"]] if "tt_nsa" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nsa"))
+    for tt in sizes:
+        for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa")):
+            design = replace(base, folding=replace(f, tt_nsa=tt, td_nsa=td))
+            found.append((self_attention(design).cycles, design.folding.array_dsp_nsa, (tt, td)))
+    return found
 
-    def costs(**values: int) -> UnitCosts:
-        return unit_costs(replace(base, folding=replace(f, **values)))
 
-    nsa_cycles = {tt: costs(tt_nsa=tt).nsa for tt in nsa_sizes}
-    nmp_cycles = {tt: costs(tt_nmp=tt).nmp for tt in nmp_sizes}
-    norm = {lt: costs(lt=lt) for lt in lanes}
-    limit = base.board.limit("dsp") // (f.tc * f.tk) * 2
-    for nsa in nsa_sizes:
-        for nmp in nmp_sizes:
-            if nsa + nmp > max(limit, nsa_sizes[0] + nmp_sizes[0]):
-                break
-            arrays = max(nsa_cycles[nsa], nmp_cycles[nmp])
-            for lt in lanes:
-                yield max(arrays, norm[lt].ln1, norm[lt].ln2), (nsa, nmp, f.tc, f.tk, f.td, lt)
-                busiest = norm[lt].ln1_first + norm[lt].ln1_final
-                if busiest <= arrays and 2 * lt * f.tc % base.beat_bytes == 0:
-                    break
+def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[Engine]:
+    f = base.folding
+    found: list[Engine] = []
+    sizes = [overrides["tt_nmp"]] if "tt_nmp" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nmp"))
+    for tt in sizes:
+        most = min(_MAX_SLICES, ceil_div(base.shape.seq_len, tt))
+        slices = [overrides["mlp_slices"]] if "mlp_slices" in overrides else range(1, most + 1)
+        for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp")):
+            for count in slices:
+                design = replace(base, folding=replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count))
+                found.append((mlp(design).cycles, design.folding.array_dsp_nmp, (tt, td, count)))
+    return found
+
+
+def _embedders(base: Design, overrides: Mapping[str, int]) -> list[int]:
+    """Which array may embed the patches; without a class head there is no room for them in the attention array."""
+    choices = [0, 1] if base.finishes_early else [0]
+    return [choice for choice in choices if overrides.get("embed_nsa", choice) == choice]
 
 
 def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
-    """Every legal folding that may be the best one, fewest cycles first."""
+    """Every legal folding that may be the best one, fewest cycles first.
+
+    Those beyond the board's DSPs are left out, but for the smallest pair of arrays, for a refusal to name. So is one
+    whose slower array another one equals with less.
+    """
     found: list[Candidate] = []
+    limit = base.board.limit("dsp")
     for tk, tc in lane_choices(base.board):
-        for td in [overrides["td"]] if "td" in overrides else range(1, _MAX_TD + 1):
-            chosen = {"tk": tk, "tc": tc, "td": td}
-            if not drain_is_legal(td, tc) or any(overrides.get(name, value) != value for name, value in chosen.items()):
-                continue
-            if any(overrides.get(name, 0) % math.lcm(2, td) for name in ("tt_nsa", "tt_nmp")):
-                continue
-            lanes = [lt for lt in divisors(td) if lt <= MAX_NORM_TOKENS and overrides.get("lt", lt) == lt]
-            if not lanes:
-                continue
-            sizes = _tile_sizes(base.shape.seq_len, td)
-            nsa, nmp = ([overrides[name]] if name in overrides else sizes for name in ("tt_nsa", "tt_nmp"))
-            folding = Folding(tt_nsa=nsa[0], tt_nmp=nmp[0], lt=lanes[0], **chosen)
-            found += _pairs(replace(base, folding=folding), nsa, nmp, lanes)
+        if overrides.get("tk", tk) != tk or overrides.get("tc", tc) != tc:
+            continue
+        lanes = replace(base, folding=replace(base.folding, tk=tk, tc=tc))
+        nsa, nmp = sorted(_nsa_choices(lanes, overrides)), sorted(_nmp_choices(lanes, overrides))
+        if not nsa or not nmp:
+            continue
+        least = min(choice[1] for choice in nsa) + min(choice[1] for choice in nmp)
+        for nsa_cycles, nsa_dsp, (tt_nsa, td_nsa) in nsa:
+            for nmp_cycles, nmp_dsp, (tt_nmp, td_nmp, slices) in nmp:
+                if nsa_dsp + nmp_dsp <= max(limit, least):
+                    values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp)
+                    cycles = max(nsa_cycles, nmp_cycles)
+                    found += [(cycles, (*values, embeds, slices)) for embeds in _embedders(base, overrides)]
     return sorted(found)
 
 
@@ -114,14 +139,15 @@ def _worst(board: Board, used: Resources) -> Shortfall | None:
 def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
     """The best that fits, and what the one that comes closest lacks.
 
-    The best has fewest DSPs among those within `WORTHWHILE` of the fastest. Each block takes an image at least a step,
-    so the search ends where that alone is too slow: nothing beyond can be better.
+    The best takes the smallest share of the board among those within `WORTHWHILE` of the fastest, and has no idle
+    array if that costs no more than `IDLE_GAIN`. Each block takes an image at least a step, so the search ends where
+    that alone is too slow: nothing beyond can be better.
     """
     fitting: list[Fitting] = []
     closest: Shortfall | None = None
     fastest, dsp_limit = math.inf, base.board.limit("dsp")
     for cycles, values in found:
-        if base.shape.depth * cycles > fastest * (1 + WORTHWHILE):
+        if (base.shape.depth - 1) * cycles > fastest * (1 + IDLE_GAIN):
             break
         design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, values, strict=True))))
         if not descriptors_fit(design):
@@ -137,8 +163,29 @@ def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfa
         timing = estimate(design)
         fastest = min(fastest, timing.cycles_per_image)
         fitting.append((design, used, timing))
-    close = [entry for entry in fitting if entry[2].cycles_per_image <= fastest * (1 + WORTHWHILE)]
-    return min(close, key=lambda entry: (entry[1].dsp, entry[2].cycles_per_image), default=None), closest
+    return _choose(fitting), closest
+
+
+def _choose(fitting: list[Fitting]) -> Fitting | None:
+    """The best of what fits."""
+    if not fitting:
+        return None
+    fastest = min(entry[2].cycles_per_image for entry in fitting)
+    steady = [entry for entry in fitting if _never_idles(entry[2])]
+    steady = [entry for entry in steady if entry[2].cycles_per_image <= fastest * (1 + IDLE_GAIN)]
+    pool = steady or fitting
+    limit = min(entry[2].cycles_per_image for entry in pool) * (1 + WORTHWHILE)
+    close = [entry for entry in pool if entry[2].cycles_per_image <= limit]
+    return min(close, key=lambda entry: (_cost(entry[0].board, entry[1]), entry[2].cycles_per_image))
+
+
+def _cost(board: Board, used: Resources) -> float:
+    """Shares of the board's resources, added up."""
+    return sum(getattr(used, name) / board.limit(name) for name in RESOURCES if board.limit(name))
+
+
+def _never_idles(timing: Estimate) -> bool:
+    return min(timing.array_busy.values()) >= BUSY and timing.engine_balance >= BALANCE
 
 
 def _refuse(
@@ -183,7 +230,8 @@ def fit(
     overrides = dict(overrides or {})
     check_shape(shape, board)
     check_overrides(board, overrides)
-    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td=1, lt=1)
+    check_embedding(shape, overrides)
+    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
     found = _candidates(base, overrides)
     best, closest = _best(base, found)
@@ -213,7 +261,7 @@ def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
         f"tt = {f.tt_nsa} and {f.tt_nmp}: {design.nsa.token_tiles} and {design.nmp.token_tiles} tiles "
         f"cover {n} tokens, with {waste[0]} and {waste[1]} to spare",
         f"engines balanced to {timing.engine_balance:.0%}: attention {f.array_dsp_nsa} DSPs, MLP {f.array_dsp_nmp}",
-        f"td = {f.td}, lt = {f.lt}: the drain empties a tile while the next one works, and layer norm keeps pace",
+        f"td = {f.td_nsa} and {f.td_nmp}: the drain empties a tile while the next one works",
         f"tightest resource: {tightest}, {getattr(used, tightest):,} of {board.limit(tightest):,} allowed",
         f"{timing.cycles_per_image:,} cycles per image, modelled; {limited}",
         f"the arrays multiply in {timing.array_busy['nsa']:.0%} (attention) and {timing.array_busy['nmp']:.0%} (MLP) "

@@ -47,17 +47,16 @@ class LinearShape:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineGeometry:
-    """Token tiling and activation memories of one half-layer engine."""
+    """Token tiling of one half-layer engine, and the regions of its left memory."""
 
     tt: int
-    folding_tc: int
-    folding_tk: int
     td: int
     seq_len: int
-    xn_stride: int  # k tiles of a layer-norm row
-    extra_stride: int  # k tiles of a row of the second XN region
-    extra_tokens: int  # tokens of the second XN region
-    scratch_stride: int  # k tiles of a scratch row
+    norm_stride: int  # k tiles of a layer-norm row
+    inner_stride: int  # k tiles of a row of the second region
+    inner_tiles: int  # token tiles of the second region
+    spare_entries: int  # of the third region
+    patch_stride: int = 0  # k tiles of a row of the fourth region
 
     @property
     def token_tiles(self) -> int:
@@ -69,14 +68,50 @@ class EngineGeometry:
         return self.tt // self.td
 
     @property
-    def extra_base(self) -> int:
-        return self.token_tiles * self.xn_stride
+    def inner_base(self) -> int:
+        """First entry of the second region; the first one holds the layer norm."""
+        return self.token_tiles * self.norm_stride
 
     @property
-    def xn_depth(self) -> int:
-        """Entries (tt x tk bytes) of one XN memory."""
-        return self.extra_base + ceil_div(self.extra_tokens, self.tt) * self.extra_stride
+    def spare_base(self) -> int:
+        """First entry of the third region."""
+        return self.inner_base + self.inner_tiles * self.inner_stride
 
     @property
-    def scratch_depth(self) -> int:
-        return self.token_tiles * self.scratch_stride
+    def patch_base(self) -> int:
+        """First entry of the fourth region."""
+        return self.spare_base + self.spare_entries
+
+    @property
+    def left_depth(self) -> int:
+        """Entries (tt x tk bytes) of the left memory."""
+        return self.patch_base + self.token_tiles * self.patch_stride
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSlice:
+    """A run of token tiles of an engine."""
+
+    first_tile: int
+    tiles: int
+    first_token: int
+    tokens: int  # that exist
+    is_last: bool
+
+    @classmethod
+    def cut(cls, first_tile: int, engine: EngineGeometry) -> TokenSlice:
+        """The slice of ``engine.inner_tiles`` tiles, or what is left, from ``first_tile`` on."""
+        tiles = min(engine.inner_tiles, engine.token_tiles - first_tile)
+        first = first_tile * engine.tt
+        return cls(
+            first_tile=first_tile,
+            tiles=tiles,
+            first_token=first,
+            tokens=min(tiles * engine.tt, engine.seq_len - first),
+            is_last=first_tile + tiles == engine.token_tiles,
+        )
+
+    @classmethod
+    def whole(cls, engine: EngineGeometry) -> TokenSlice:
+        """All token tiles."""
+        return cls(first_tile=0, tiles=engine.token_tiles, first_token=0, tokens=engine.seq_len, is_last=True)

@@ -14,7 +14,8 @@ BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384,
 URAM_DEPTH, URAM_WIDTH = 4096, 72
 LUTRAM_DEPTH = 64  # a bank no deeper than this goes to distributed RAM
 LUTRAM_BITS = 1024  # and so does any bank this small
-_LUTRAM_BITS_PER_GROUP, _LUTS_PER_GROUP = 7, 8  # RAM64M8: eight LUTs hold 64 x 7 bits, one port to write, one to read
+# Eight LUTs hold 64 x 7 bits (RAM64M8) or 32 x 14 (RAM32M16), a port to write, a port to read: (depth, bits).
+_LUTRAM_SHAPES, _LUTS_PER_GROUP = ((64, 7), (32, 14)), 8
 FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
 
 
@@ -31,9 +32,11 @@ def _bank_bram18(width_bits: int, depth: int) -> int:
 
 @lru_cache(maxsize=1 << 14)
 def _bank_luts(width_bits: int, depth: int) -> int:
-    rows = ceil_div(depth, 64)
-    select = width_bits * ceil_div(rows - 1, 3)
-    return ceil_div(width_bits, _LUTRAM_BITS_PER_GROUP) * rows * _LUTS_PER_GROUP + select
+    def luts(rows: int, bits: int) -> int:
+        groups = ceil_div(depth, rows)
+        return ceil_div(width_bits, bits) * groups * _LUTS_PER_GROUP + width_bits * ceil_div(groups - 1, 3)
+
+    return min(luts(rows, bits) for rows, bits in _LUTRAM_SHAPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,67 +77,73 @@ class Memory:
 
 def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_tiles: int) -> list[Memory]:
     f = design.folding
-    banks, width = engine.tt * (f.tk // f.tc), 8 * f.tc
     return [
-        Memory(name=f"{name}_xn", banks=banks, width_bits=width, depth=engine.xn_depth, copies=2, may_be_uram=True),
-        Memory(name=f"{name}_scratch", banks=banks, width_bits=width, depth=engine.scratch_depth, may_be_uram=True),
+        Memory(
+            name=f"{name}_left",
+            banks=engine.tt * (f.tk // f.tc),
+            width_bits=8 * f.tc,
+            depth=engine.left_depth,
+            may_be_uram=True,
+        ),
         Memory(
             name=f"{name}_weight_tiles",
             banks=8 * f.tc * f.tk // design.axi_bits,
             width_bits=design.axi_bits,
-            depth=max_k_tiles,
-            copies=2,
+            depth=2 * max_k_tiles,
         ),
-        Memory(name=f"{name}_gelu", banks=f.td * f.tc, width_bits=8, depth=256),
-        Memory(
-            name=f"{name}_norm_values", banks=1, width_bits=16 * f.lt * f.tc, depth=design.norm_fifo_depth, is_fifo=True
-        ),
-        Memory(name=f"{name}_norm_records", banks=f.tc, width_bits=50, depth=design.channel_tiles),
+        Memory(name=f"{name}_norm_values", banks=1, width_bits=16 * f.tc, depth=design.norm_fifo_depth, is_fifo=True),
+        Memory(name=f"{name}_norm_records", banks=f.tc, width_bits=49, depth=design.channel_tiles),
     ]
 
 
-def memories(design: Design) -> list[Memory]:
-    """All memories of both engines and between them."""
+def _attention_memories(design: Design) -> list[Memory]:
     f, nsa = design.folding, design.nsa
-    groups, word = f.tk // f.tc, 16 * f.tc
-    attention = [
+    groups, word = f.tk // f.tc, 8 * f.tc
+    return [
+        Memory(name="key", banks=design.key_banks * groups, width_bits=word, depth=design.key_depth, may_be_uram=True),
+        Memory(name="value", banks=design.value_banks, width_bits=word, depth=design.value_depth, may_be_uram=True),
         Memory(
-            name="key", banks=design.key_banks * groups, width_bits=8 * f.tc, depth=design.key_depth, may_be_uram=True
-        ),
-        Memory(name="value", banks=design.value_banks, width_bits=8 * f.tc, depth=design.value_depth, may_be_uram=True),
-        Memory(
-            name="weights",
+            name="attention",
             banks=nsa.tt * groups,
-            width_bits=8 * f.tc,
-            depth=design.weights_depth,
+            width_bits=word,
+            depth=design.attention_depth,
             copies=2,
             may_be_uram=True,
         ),
-        Memory(name="reciprocals", banks=f.td, width_bits=32, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
-        Memory(name="scores", banks=1, width_bits=word * f.td, depth=design.key_columns * nsa.drain_groups, copies=2),
+        Memory(name="reciprocals", banks=nsa.td, width_bits=32, depth=nsa.token_tiles * nsa.drain_groups, copies=2),
+        Memory(name="scores", banks=2, width_bits=16 * f.tc * nsa.td, depth=design.key_columns * nsa.drain_groups),
     ]
-    between = [
-        Memory(name="residual", banks=f.td, width_bits=word, depth=design.residual_depth, copies=4, may_be_uram=True),
-        Memory(
-            name="nsa_branch", banks=f.td, width_bits=word, depth=design.branch_nsa_depth, copies=2, may_be_uram=True
-        ),
-        Memory(
-            name="nmp_branch", banks=f.td, width_bits=word, depth=design.branch_nmp_depth, copies=2, may_be_uram=True
-        ),
-        Memory(name="fetch", banks=1, width_bits=design.axi_bits, depth=FETCH_FIFO_BEATS, copies=4, is_fifo=True),
+
+
+def _interface_memories(design: Design) -> list[Memory]:
+    bits = design.axi_bits
+    return [
+        Memory(name="fetch", banks=1, width_bits=bits, depth=FETCH_FIFO_BEATS, copies=4, is_fifo=True),
         Memory(
             name="axi_reads",
             banks=1,
-            width_bits=design.axi_bits + _AXI_FLAGS,
+            width_bits=bits + _AXI_FLAGS,
             depth=AXI_READ_BEATS,
             copies=_AXI_PORTS,
             is_fifo=True,
         ),
         Memory(name="axi_writes", banks=1, width_bits=32 + _AXI_FLAGS, depth=AXI_WRITE_BEATS, is_fifo=True),
     ]
+
+
+def memories(design: Design) -> list[Memory]:
+    """All memories of both engines and between them."""
+    f = design.folding
     return [
-        *_engine_memories(design, "nsa", nsa, design.max_k_tiles_nsa),
+        *_engine_memories(design, "nsa", design.nsa, design.max_k_tiles_nsa),
         *_engine_memories(design, "nmp", design.nmp, design.max_k_tiles_nmp),
-        *attention,
-        *between,
+        Memory(
+            name="nmp_gelu",
+            banks=design.nmp.td * f.tc * design.beat_bytes,
+            width_bits=8,
+            depth=256 // design.beat_bytes,
+        ),
+        *_attention_memories(design),
+        Memory(name="residual", banks=1, width_bits=16 * f.tc, depth=design.residual_depth, copies=4, may_be_uram=True),
+        *_interface_memories(design),
     ]

@@ -13,18 +13,17 @@ from vitforge.design.memories import Memory, memories
 # LUT and FF of what the DSPs do not hold: modelled, to be corrected by the first synthesis report.
 _CASCADE_LUT, _CASCADE_FF = 74, 160  # split, two accumulators, and their copy that drains
 _REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a drained value: shift, clamp, destination
-_SOFTMAX_LUT, _SOFTMAX_FF = 90, 110  # a drained score: maximum, tables, sum
-_NORM_LUT, _NORM_FF = 260, 320  # a layer-norm lane: keep mask, shift, clamp
-_ROOT_LUT, _ROOT_FF = 3600, 3000  # a layer-norm token: root and quotient, shared over eight cycles
+_SOFTMAX_LUT, _SOFTMAX_FF = 170, 180  # a drained score: maximum, tables and their 9 x 8 bit product, sum
+_NORM_LUT, _NORM_FF = 440, 480  # a layer-norm lane: channels * x (10 x 16 bits), keep mask, shift, clamp
+_SQUARE_LUT, _SQUARE_FF = 160, 140  # of a layer-norm lane (16 x 16 bits), where no DSP is left for it
+_ROOT_LUT, _ROOT_FF = 3600, 3000  # root and quotient of a token, shared over eight cycles
+_VARIANCE_LUT, _VARIANCE_FF = 1200, 1400  # channels * squares (10 x 40 bits) and sum * sum (26 x 26)
 _DIVIDER_LUT, _DIVIDER_FF = 900, 1300  # softmax reciprocal, a bit a stage
-_OPERAND_LUT = 1  # a bit of the left operand: multiplexer of three memories
-_UNIT_LUT, _UNIT_FF = 2200, 3000  # a fetcher and its m_axi adapter, and the control of a unit
+_OPERAND_LUT = 1  # a bit of the left operand: multiplexer of two memories
+_RESIDUAL_LUT = 6  # a bit of a residual word: four units take turns at four memories
+_UNIT_LUT, _UNIT_FF = 2600, 3400  # a fetcher and its m_axi adapter, the control and the addresses of a unit
 _UNITS = 5
 _SOFTMAX_TOKEN_FF = 128  # row maximum and sum of two token tiles
-_VARIANCE_DSP = 12  # a layer-norm token: channels * squares (10 x 40 bits) and sum * sum (26 x 26)
-# Products of 16 x 16 bits that address memories: left and right operands (4), destinations (4), bounds of the job's
-# loops (2); branch, activations and word count of a layer norm. A DSP each, where the tool sees how narrow they are.
-_ARRAY_ADDRESS_DSP, _NORM_ADDRESS_DSP = 10, 3
 
 DISTRIBUTED_SHARE = 0.25  # of a board's LUTs as RAM: about one in three sits in a slice that can be
 
@@ -52,15 +51,16 @@ def dsp_rows(design: Design) -> dict[str, int]:
     f = design.folding
     # 27 x 17 bits: one DSP48E2 (27 x 18), two DSP48E1 (25 x 18).
     wide = 2 if design.board.dsp_family == "dsp48e1" else 1
-    return {
+    rows = {
         "nsa_array": f.array_dsp_nsa,
         "nmp_array": f.array_dsp_nmp,
-        "requantize": 2 * f.td * f.tc * wide,
-        "exponent": f.td * f.tc,
-        "layer_norm": 2 * f.lt * f.tc * (1 + 1 + wide + 1),  # square, channels * x, normalise, gamma
-        "variance": 2 * f.lt * _VARIANCE_DSP,
-        "addresses": 2 * (_ARRAY_ADDRESS_DSP + _NORM_ADDRESS_DSP),
+        "requantize": (f.td_nsa + f.td_nmp) * f.tc * wide,
+        "layer_norm": 2 * f.tc * (wide + 1),  # normalise, gamma
     }
+    squares = 2 * f.tc
+    if sum(rows.values()) + squares <= design.board.limit("dsp"):
+        rows["squares"] = squares  # else in fabric
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,26 +140,28 @@ def resources(design: Design) -> Resources:
     rows = dsp_rows(design)
     items = memories(design)
     placed = place_memories(design, items)
+    squares_in_fabric = "squares" not in rows
     cascades = (f.tt_nsa + f.tt_nmp) // 2 * f.tc
-    drained, lanes = 2 * f.td * f.tc, 2 * f.lt * f.tc
+    drained, scored, lanes = (f.td_nsa + f.td_nmp) * f.tc, f.td_nsa * f.tc, 2 * f.tc
     operands = (f.tt_nsa + f.tt_nmp) * f.tk * 8
     lut = (
         cascades * _CASCADE_LUT
         + drained * _REQUANTIZE_LUT
-        + f.td * f.tc * _SOFTMAX_LUT
-        + lanes * _NORM_LUT
-        + 2 * f.lt * _ROOT_LUT
+        + scored * _SOFTMAX_LUT
+        + lanes * (_NORM_LUT + squares_in_fabric * _SQUARE_LUT)
+        + 2 * (_ROOT_LUT + _VARIANCE_LUT)
         + _DIVIDER_LUT
         + operands * _OPERAND_LUT
+        + 16 * f.tc * _RESIDUAL_LUT
         + _UNITS * _UNIT_LUT
         + placed.lut
     )
     ff = (
         cascades * _CASCADE_FF
         + drained * _REQUANTIZE_FF
-        + f.td * f.tc * _SOFTMAX_FF
-        + lanes * _NORM_FF
-        + 2 * f.lt * _ROOT_FF
+        + scored * _SOFTMAX_FF
+        + lanes * (_NORM_FF + squares_in_fabric * _SQUARE_FF)
+        + 2 * (_ROOT_FF + _VARIANCE_FF)
         + _DIVIDER_FF
         + operands
         + f.tt_nsa * _SOFTMAX_TOKEN_FF

@@ -16,8 +16,7 @@ PACKING_DEPTH = {"dsp48e1": 4, "dsp48e2": 8}  # products that a DSP cascade sums
 MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
 MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
-MAX_NORM_TOKENS = 1024 // 96  # lt: a word of layer-norm sums has 96 bits a token and at most 1024
-_SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td": 2, "lt": 1}  # legal together on every board
+_SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1}  # together legal
 FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
 
 
@@ -56,9 +55,9 @@ def largest_field(design: Design) -> tuple[int, str]:
     """(largest number that a descriptor of ``design`` must hold, what it is)."""
     layers = (design.patch, design.qkv, design.proj, design.fc1, design.fc2, design.head)
     numbers = [
-        (design.embed_branch_base + design.channel_tiles, "branch memory"),
-        (design.nsa.extra_base, "layer-norm memory of attention"),
-        (design.nmp.extra_base, "layer-norm memory of the MLP"),
+        (design.residual_depth, "residual memory"),
+        (design.nsa.left_depth, "left memory of attention"),
+        (design.nmp.left_depth, "left memory of the MLP"),
         (max(layer.column_tiles for layer in layers), "column tiles of a layer"),
         (max(layer.k_tiles for layer in layers), "k tiles of a layer"),
     ]
@@ -105,25 +104,20 @@ def _check_lanes(board: Board, overrides: Mapping[str, int]) -> list[int]:
 
 
 def _check_drain(legal_tc: list[int], overrides: Mapping[str, int]) -> None:
-    td, lt = overrides.get("td"), overrides.get("lt")
-    if td is not None and not any(drain_is_legal(td, tc) for tc in legal_tc):
-        lowest, highest = -(-MIN_DRAIN // max(legal_tc)), MAX_DRAIN // min(legal_tc)
-        raise ConfigError(
-            f"folding.td = {td} times tc must be {MIN_DRAIN} to {MAX_DRAIN} drained values; "
-            f"try {min(max(td, lowest), highest)}"
-        )
-    if lt is not None and lt > MAX_NORM_TOKENS:
-        best = max(d for d in divisors(td or MAX_NORM_TOKENS) if d <= MAX_NORM_TOKENS)
-        raise ConfigError(f"folding.lt = {lt} must be at most {MAX_NORM_TOKENS}, for its sums share a word; try {best}")
-    if td is not None and lt is not None and td % lt:
-        raise ConfigError(f"folding.lt = {lt} must divide td = {td}; try {_nearest(divisors(td), lt)}")
+    for name in ("td_nsa", "td_nmp"):
+        td = overrides.get(name)
+        if td is not None and not any(drain_is_legal(td, tc) for tc in legal_tc):
+            lowest, highest = -(-MIN_DRAIN // max(legal_tc)), MAX_DRAIN // min(legal_tc)
+            raise ConfigError(
+                f"folding.{name} = {td} times tc must be {MIN_DRAIN} to {MAX_DRAIN} drained values; "
+                f"try {min(max(td, lowest), highest)}"
+            )
 
 
 def _check_tokens(overrides: Mapping[str, int]) -> None:
-    unit = "td" if "td" in overrides else "lt"
-    step = overrides.get(unit, 1)
-    for name in ("tt_nsa", "tt_nmp"):
-        value = overrides.get(name)
+    for engine in ("nsa", "nmp"):
+        name, unit = f"tt_{engine}", f"td_{engine}"
+        value, step = overrides.get(name), overrides.get(unit, 1)
         if value is not None and (value % 2 or value % step):
             rule = f"even and a multiple of {unit} = {step}" if step > 1 else "even, for two tokens share a DSP"
             whole = math.lcm(2, step)
@@ -136,7 +130,19 @@ def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
     for name, value in overrides.items():
         if name not in names:
             raise ConfigError(f"folding has no value {name!r}; there are {', '.join(names)}")
-        if value < 1:
+        if name == "embed_nsa":
+            if value not in (0, 1):
+                raise ConfigError(f"folding.embed_nsa = {value} must be 0 or 1; try 0")
+        elif value < 1:
             raise ConfigError(f"folding.{name} = {value} must be positive; try {_SMALLEST[name]}")
     _check_drain(_check_lanes(board, overrides), overrides)
     _check_tokens(overrides)
+
+
+def check_embedding(shape: ViTShape, overrides: Mapping[str, int]) -> None:
+    """Raises ConfigError if the attention array is to embed patches but never has time for it."""
+    if overrides.get("embed_nsa") and not shape.num_classes:
+        raise ConfigError(
+            "folding.embed_nsa = 1 needs a class head: without one the last block takes all tokens, and the attention "
+            "array has no time for patches; try 0"
+        )

@@ -14,7 +14,7 @@ from vitforge.quantize.records import pad
 from vitforge.quantize.sections import build_sections
 from vitforge_host.blob import CHECKED_BYTES, HEADER, MAGIC, VERSION
 
-__all__ = ["build_blob", "build_sections"]
+__all__ = ["build_blob", "build_sections", "image_slices"]
 
 _SECTION_ALIGN = 64  # bytes: a DDR burst starts on a cache line
 _MANIFEST_ALIGN = 4096  # bytes: room, so that offsets do not depend on the manifest's own length
@@ -50,13 +50,20 @@ def _manifest(design: Design, model: QuantModel, sections: dict[str, bytes], fir
         "name": model.name,
         "design_hash": design_hash(design).hex(),
         "beat_bytes": beat,
+        "tc": design.folding.tc,
         "depth": shape.depth,
         "seq_len": shape.seq_len,
+        "embed_dim": shape.embed_dim,
         "image_beats": design.image_beats,
-        "logits_words": design.logits_words,
+        "image_steps": design.image_steps,
+        "head_images": design.head_images,
+        "head_slices": len(design.head_slices),
+        "embed_unit": "nsa" if design.folding.embed_nsa else "nmp",
+        "image_slices": image_slices(design),
+        "logits_words": design.result_words,
         "num_classes": shape.num_classes,
         "labels": list(model.labels),
-        "logit_scale": float(model.scales.get("logits", 1.0)),
+        "logit_scale": float(model.scales.get("logits", 1.0)) if model.head is not None else model.feature_scale,
         "patch": {
             "size": shape.patch_size,
             "channels": shape.channels,
@@ -65,3 +72,9 @@ def _manifest(design: Design, model: QuantModel, sections: dict[str, bytes], fir
         },
         "sections": entries,
     }
+
+
+def image_slices(design: Design) -> list[list[int]]:
+    """(first beat, beats) of each slice of an image that is loaded at once."""
+    row = design.image_row_beats
+    return [[part.first_token * row, part.tokens * row] for part in design.patch_parts]

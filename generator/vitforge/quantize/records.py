@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.design.design import Design
-from vitforge.design.geometry import EngineGeometry, ceil_div
+from vitforge.design.geometry import ceil_div
 from vitforge.quantize.model import QuantLinear, QuantNorm
 
 ZERO_MULT, ZERO_SHIFT = 1 << 15, 16  # parameters of a padding column: 0 stays 0
-_EMIT, _IN_BRANCH = 1, 2  # flags of a channel: the next matmul has it, the branch before had it
+_EMIT = 1  # flag of a channel: the next matmul has it
 _COLUMN = np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"), ("zero", "u1")])
 _CHANNEL = np.dtype([("gamma", "<i2"), ("flags", "<u2"), ("beta", "<i4")])
 
@@ -35,15 +35,16 @@ class NormOp(IntEnum):
     END = 0
     NORM = 1
     LOAD = 2
+    FEATURES = 3
 
 
 class Destination(IntEnum):
     """Where the results of a column tile go."""
 
-    SCRATCH = 0
+    LEFT = 0
     KEY = 1
     VALUE = 2
-    BRANCH = 3
+    RESIDUAL = 3
     LOGITS = 4
 
 
@@ -77,30 +78,76 @@ class ArrayJob:
     """Descriptor of one job of a MAC array, 32 bytes; addresses count entries of tt (or tc) x tk values."""
 
     op: ArrayOp
-    from_scratch: bool = False
     has_gelu: bool = False
     ends_step: bool = False
+    by_token: bool = False  # results leave a token a cycle: to the residual or to the host
+    replaces: bool = False  # and replace what is there, instead of being added
+    spares: bool = False  # and go to its spare row
+    loads: bool = False  # activations that arrive meanwhile may be stored
+    fast: bool = False  # as many as come
+    waits: bool = False  # a section of them must be complete first
+    has_first: bool = False  # the first weight tile came with the job before
+    first_half: int = 0  # of the weight buffer, that holds it
+    next_k_tiles: int = 0  # of the first weight tile of the next linear job; 0: it comes with that job
     k_tiles: int = 0
     column_tiles: int = 0
     token_tiles: int = 0
-    seq_len: int = 0
+    seq_len: int = 0  # keys of softmax, rows of the residual, images of the class head
     src: tuple[int, int] = (0, 0)  # base, stride of a token tile
     scale: tuple[int, int] = (0, 0)  # mult, shift of scores
     right: tuple[int, int] = (0, 0)  # base, stride in K or V
     dst: tuple[int, int] = (0, 0)  # base, stride of context
+    drains: int = 0  # cycles in which a finished tile of a linear job leaves
     context_scale: tuple[int, int] = (0, 0)  # mult, shift
 
     def encode(self) -> bytes:
+        flags: tuple[bool, ...] = (self.has_gelu, self.ends_step, self.by_token, self.replaces, self.spares)
+        flags += (self.loads, self.waits, self.has_first, bool(self.first_half), self.fast)
+        last = (self.next_k_tiles, 0) if self.op == ArrayOp.LINEAR else self.context_scale
         return _words(
-            self.op | self.from_scratch << 8 | self.has_gelu << 16 | self.ends_step << 24,
+            self.op | sum(flag << 8 + i for i, flag in enumerate(flags)),
             _halves(self.k_tiles, self.column_tiles),
             _halves(self.token_tiles, self.seq_len),
             _halves(*self.src),
             _halves(*self.scale),
             _halves(*self.right),
-            _halves(*self.dst),
-            _halves(*self.context_scale),
+            _halves(0, self.drains) if self.op == ArrayOp.LINEAR else _halves(*self.dst),
+            _halves(*last),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearJob:
+    """A linear job with what it brings: its activation table and its column tiles."""
+
+    job: ArrayJob
+    table: bytes
+    tiles: tuple[bytes, ...]
+
+
+def encode_jobs(jobs: Sequence[ArrayJob | LinearJob]) -> bytes:
+    """The stream of a section.
+
+    A linear job brings the first weight tile of the next one in the section, so that only the first has to wait for
+    its own. The halves of the weight buffer alternate over all column tiles.
+    """
+    linear = [item for item in jobs if isinstance(item, LinearJob)]
+    stream, half, done = b"", 0, 0
+    for item in jobs:
+        if isinstance(item, ArrayJob):
+            stream += item.encode()
+            continue
+        following = linear[done + 1] if done + 1 < len(linear) else None
+        job = replace(
+            item.job,
+            has_first=done > 0,
+            first_half=half,
+            next_k_tiles=following.job.k_tiles if following else 0,
+        )
+        tiles = item.tiles[done > 0 :] + (following.tiles[:1] if following else ())
+        stream += job.encode() + item.table + b"".join(tiles)
+        half, done = (half + len(item.tiles)) % 2, done + 1
+    return stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +158,9 @@ class NormJob:
     has_table: bool = False
     tokens: int = 0
     channels: int = 0  # k tiles of a row for LOAD
-    branch: tuple[int, int] = (0, 0)  # base, stride of a drain group
+    residual_base: int = 0  # word of the first token
     out: tuple[int, int] = (0, 0)  # base, stride of a token tile
+    out_row: int = 0  # of the first token in its tile
     shift: int = 0
     eps: int = 0
 
@@ -120,12 +168,12 @@ class NormJob:
         return _words(
             self.op | self.has_table << 8,
             _halves(self.tokens, self.channels),
-            _halves(*self.branch),
+            self.residual_base,
             _halves(*self.out),
             self.shift,
             self.eps & 0xFFFFFFFF,
             self.eps >> 32,
-            0,
+            self.out_row,
         )
 
 
@@ -152,31 +200,35 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) 
 
 def linear_job(
     design: Design,
-    engine: EngineGeometry,
     layer: QuantLinear,
     targets: Sequence[Target],
-    src: tuple[int, int],
     *,
-    tokens: int | None = None,
-    from_scratch: bool = False,
+    src: tuple[int, int],
+    token_tiles: int,
+    drains: int,
     gelu: bytes = b"",
-) -> bytes:
-    """A LINEAR job of ``engine`` with its activation table and column tiles, one a target.
+    **flags: bool | int,
+) -> LinearJob:
+    """A LINEAR job with its activation table and column tiles, one a target.
 
-    src : base and token-tile stride of its input in XN, or in scratch; tokens : the image's where None
+    src : base and token-tile stride of its input in the left memory
+    drains : cycles in which a finished tile leaves: its drain groups, or its tokens
+    flags : further fields of `ArrayJob`
     """
-    tokens = design.shape.seq_len if tokens is None else tokens
     job = ArrayJob(
         op=ArrayOp.LINEAR,
-        from_scratch=from_scratch,
         has_gelu=bool(gelu),
         k_tiles=ceil_div(layer.weight.shape[1], design.folding.tk),
         column_tiles=len(targets),
-        token_tiles=ceil_div(tokens, engine.tt),
-        seq_len=tokens,
+        token_tiles=token_tiles,
         src=src,
+        drains=drains,
+        **flags,  # type: ignore[arg-type]
     )
-    return job.encode() + gelu + column_tiles(design, layer, targets)
+    data = column_tiles(design, layer, targets)
+    size = len(data) // len(targets)
+    tiles = tuple(data[first : first + size] for first in range(0, len(data), size))
+    return LinearJob(job=job, table=gelu, tiles=tiles)
 
 
 def norm_records(design: Design, norm: QuantNorm) -> bytes:
@@ -184,18 +236,16 @@ def norm_records(design: Design, norm: QuantNorm) -> bytes:
     records = np.zeros(design.channel_tiles * design.folding.tc, _CHANNEL)
     dim = design.shape.embed_dim
     records["gamma"][:dim], records["beta"][:dim] = norm.gamma, norm.beta
-    records["flags"][:dim] = _EMIT | _IN_BRANCH
+    records["flags"][:dim] = _EMIT
     return pad(records.tobytes(), design.beat_bytes)
 
 
 def residual_table(design: Design, table: NDArray) -> bytes:
-    """A (N, D) int16 residual, in words of lt tokens x tc channels, each padded to whole beats."""
+    """A (N, D) int16 residual, in words of tc channels of a token, each padded to whole beats."""
     f, (tokens, dim) = design.folding, table.shape
-    groups = ceil_div(tokens, f.lt)
-    padded = np.zeros((groups * f.lt, design.channel_tiles * f.tc), "<i2")
-    padded[:tokens, :dim] = table
-    words = padded.reshape(groups, f.lt, design.channel_tiles, f.tc).transpose(0, 2, 1, 3)
-    words = np.ascontiguousarray(words).view(np.uint8).reshape(groups * design.channel_tiles, -1)
+    padded = np.zeros((tokens, design.channel_tiles * f.tc), "<i2")
+    padded[:, :dim] = table
+    words = padded.view(np.uint8).reshape(tokens * design.channel_tiles, -1)
     stream = np.zeros((len(words), ceil_div(words.shape[1], design.beat_bytes) * design.beat_bytes), np.uint8)
     stream[:, : words.shape[1]] = words
     return stream.tobytes()

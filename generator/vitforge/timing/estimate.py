@@ -1,29 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closed-form cycles of a design: the loops of the kernels, counted; nothing is run.
+"""Closed-form timing of a design: `timing.costs` put into the schedule of the host; nothing is run.
 
 It assumes that the tool reaches the initiation intervals written in the kernels. Pipeline depths are modelled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from vitforge.design.design import Design
-from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
+from vitforge.design.geometry import ceil_div
+from vitforge.design.loops import CALL_CYCLES, DDR_EFFICIENCY
+from vitforge.timing import costs
+from vitforge.timing.costs import NOTHING, JobCost
 
-# Modelled latencies [clock cycles]; one place for all.
-ARRAY_DEPTH = 32  # array loop: operand read, cascade, accumulation, requantisation
-SOFTMAX_DEPTH = 40  # exponent, then the reciprocal's 17 subtractions
-NORM_DEPTH = 80  # root and quotient of a token, normalisation
-RECIPROCAL_INTERVAL = 8  # cycles between the token groups whose root and quotient share a divider
-SLOT_OVERHEAD = 8  # start and end of a dataflow region
-STEP_OVERHEAD = 16
-DDR_LATENCY = 64  # of a unit's first burst, once a step
-DDR_EFFICIENCY = 0.7  # of the peak bandwidth, under several concurrent bursts
-
-HEADER_BYTES = 32
-GELU_BEAT_CYCLES = 8  # the table is copied for every drained value
 UNITS = ("ln1", "nsa", "ln2", "nmp")
+ARRAYS = ("nsa", "nmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +31,7 @@ class Estimate:
     busy: dict[str, float]  # unit, or softmax -> fraction of the steady state that it works
     array_busy: dict[str, float]  # engine -> fraction of the steady state in which its array multiplies
     array_efficiency: dict[str, float]  # engine -> fraction of its multiplications that the model needs
-    engine_balance: float  # busy cycles of the less loaded array / of the other
+    engine_balance: float  # multiplying cycles of the less loaded array / of the other
     ddr_bytes_per_image: int
     macs_per_image: int
     dsp_roof_fraction: float  # multiplications of the model / what all DSPs of the device could do, two a cycle
@@ -48,156 +42,142 @@ class Estimate:
         return asdict(self)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class UnitCosts:
-    """Cycles of the parts that a schedule puts into steps, and multiplication cycles of the arrays."""
+    """What each unit does for an image, block by block."""
 
-    ln1: int
-    ln1_first: int  # block 0: the residual arrives as a table
-    ln1_final: int
-    nsa: int
-    nsa_head: int
-    ln2: int
-    ln2_load: int
-    nmp: int
-    nmp_embed: int
-    softmax: int  # within nsa
-    nsa_work: int  # cycles in which the array multiplies, a block
-    nmp_work: int
-    nsa_head_work: int
-    nmp_embed_work: int
+    design: Design
+
+    @cached_property
+    def attention(self) -> JobCost:
+        return costs.self_attention(self.design)
+
+    @cached_property
+    def last_attention(self) -> JobCost:
+        return costs.self_attention(self.design, class_token_only=True) if self._is_early else self.attention
+
+    @cached_property
+    def head(self) -> list[JobCost]:
+        return costs.class_head(self.design)
+
+    @cached_property
+    def mlp(self) -> JobCost:
+        return costs.mlp(self.design)
+
+    @cached_property
+    def last_mlp(self) -> JobCost:
+        return costs.class_token_mlp(self.design) if self._is_early else self.mlp
+
+    @cached_property
+    def embedding(self) -> JobCost:
+        """Beside the last block of the image that leaves, where there is one."""
+        last = self.last_attention if self.design.folding.embed_nsa else self.last_mlp
+        return costs.patch_embedding(self.design, last.room if self._is_early else 0)
+
+    @cached_property
+    def norm(self) -> int:
+        return costs.norm(self.design, self.design.shape.seq_len)
+
+    @cached_property
+    def first_norm(self) -> int:
+        return costs.norm(self.design, self.design.shape.seq_len, table=True)
+
+    @cached_property
+    def final_norm(self) -> int:
+        return costs.norm(self.design, 1 if self._is_early else self.design.shape.seq_len)
+
+    @property
+    def _is_early(self) -> bool:
+        return self.design.finishes_early
+
+    def of_step(self, offset: int) -> dict[str, JobCost]:
+        """Unit -> work, ``offset`` steps after an image entered, with what joins it in steady state."""
+        block, unit = divmod(offset, 4)
+        name = UNITS[unit]
+        if name in ARRAYS:
+            return {name: self._array(name, block)}
+        return {name: self._layer_norm(name, block)}
+
+    def _array(self, name: str, block: int) -> JobCost:
+        depth = self.design.shape.depth
+        whole, last = (self.attention, self.last_attention) if name == "nsa" else (self.mlp, self.last_mlp)
+        job = NOTHING if block == depth else last if block == depth - 1 else whole
+        embeds = name == ("nsa" if self.design.folding.embed_nsa else "nmp")
+        return job + self.embedding if embeds and block == self._last_round else job
+
+    def _layer_norm(self, name: str, block: int) -> JobCost:
+        depth, early = self.design.shape.depth, self._is_early
+        words = self.design.shape.seq_len * self.design.channel_tiles
+        cycles = self.norm if block < depth else 0
+        if name == "ln1":
+            cycles = self.first_norm if block == 0 else cycles
+            cycles += self.final_norm if block == (0 if early else depth) else 0
+        elif early and block == depth - 1:
+            cycles, words = costs.norm(self.design, 1), 0
+        loads = name == ("ln1" if self.design.folding.embed_nsa else "ln2")
+        cycles += costs.load(self.design) if loads and block == self._last_round else 0
+        return JobCost(cycles=cycles, work=0, room=words if block < depth else 0)
+
+    @property
+    def _last_round(self) -> int:
+        """Of the four units: the one in which the next image is loaded and embedded."""
+        return self.design.image_steps // 4 - 1
+
+    def steady_steps(self) -> list[dict[str, JobCost]]:
+        """The steps in which four images pass through, each unit with its work."""
+        count = self.design.image_steps
+        steps = []
+        for step in range(count):
+            units: dict[str, JobCost] = {}
+            for image in range(4):
+                units |= self.of_step((step - image) % count)
+            steps.append(units)
+        for group in range(0, 4, self.design.head_images):
+            for number, job in enumerate(self.head):
+                units = steps[self._head_step(group, number) % count]
+                units["nsa"] = job + units["nsa"]
+        return steps
+
+    def _head_step(self, group: int, number: int) -> int:
+        """Of a job of the class head of the images from ``group`` on; the step in which image 0 enters is 0.
+
+        A single job beside the last block of an image, several one to a step after the final norm. If the class tokens
+        of the next group follow at once, all of them go before those.
+        """
+        after = 4 * self.design.shape.depth + group
+        if self.design.head_images < 4:
+            return after + self.design.head_images
+        return after - 3 if len(self.head) == 1 else after + 4 + number
 
 
-def _header(design: Design) -> int:
-    return HEADER_BYTES // design.beat_bytes
+def step_cycles(units: Mapping[str, JobCost]) -> int:
+    """A step ends with its slowest unit. An array also stores what its layer norm sends: beside its jobs if it can."""
+    ends = []
+    for norm, array in (("ln1", "nsa"), ("ln2", "nmp")):
+        sent, job = units.get(norm, NOTHING), units.get(array, NOTHING)
+        ends += [sent.cycles, job.cycles + max(0, sent.room - job.room)]
+    return max(ends) + 2 * CALL_CYCLES + 8
 
 
-def linear_cycles(
-    design: Design,
-    engine: EngineGeometry,
-    shape: LinearShape,
-    tiles: int,
-    *,
-    columns: int | None = None,
-    gelu: bool = False,
-) -> int:
-    """A LINEAR job over ``tiles`` token tiles: first weight tile, then every column tile, then the last drain."""
-    columns = shape.column_tiles if columns is None else columns
-    work = tiles * max(shape.k_tiles, engine.drain_groups)
-    period = max(work, shape.tile_beats)
-    table = 256 // design.beat_bytes * GELU_BEAT_CYCLES if gelu else 0
-    loop = (columns - 1) * period + work + engine.drain_groups
-    return _header(design) + table + shape.tile_beats + loop + ARRAY_DEPTH
-
-
-def attention_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:
-    """A SCORE or CONTEXT job of one head; both operands are on chip."""
-    loop = engine.token_tiles * columns * max(k_tiles, engine.drain_groups) + engine.drain_groups
-    return _header(design) + loop + ARRAY_DEPTH
-
-
-def norm_cycles(design: Design, tokens: int, *, table: bool = False) -> int:
-    """A NORM operation: records, the table where there is one, then a word a cycle."""
-    f = design.folding
-    groups = ceil_div(tokens, f.lt)
-    records = ceil_div(design.channel_tiles * f.tc * 8, design.beat_bytes)
-    words = groups * design.channel_tiles * ceil_div(2 * f.lt * f.tc, design.beat_bytes) if table else 0
-    period = max(design.channel_tiles + 1, RECIPROCAL_INTERVAL)  # one cycle more emits what a keep mask left over
-    return _header(design) + records + words + groups * period + NORM_DEPTH
-
-
-def _softmax_period(design: Design) -> int:
-    """Cycles of softmax for a token tile: a word of scores each, or a reciprocal each."""
-    return max(design.key_columns * design.nsa.drain_groups, design.nsa.tt)
-
-
-def _nsa_block(design: Design) -> int:
-    """Slots of a block (`quantize.sections`): array and softmax of a slot run side by side.
-
-    Softmax takes the scores as they come, and holds the array up where a tile costs softmax more; two tiles later it
-    is done, under the array's next job of the slot.
-    """
-    engine, heads = design.nsa, design.shape.num_heads
-    per_head = 3 * design.head_dim_padded // design.folding.tc
-    score = attention_cycles(design, engine, design.head_dim_padded // design.folding.tk, design.key_columns)
-    score = max(score, engine.token_tiles * _softmax_period(design))
-    context = attention_cycles(design, engine, design.key_tiles, design.head_dim_padded // design.folding.tc)
-    tail = 2 * _softmax_period(design) + SOFTMAX_DEPTH
-
-    def qkv(count: int) -> int:
-        return linear_cycles(design, engine, design.qkv, engine.token_tiles, columns=count * per_head)
-
-    others = qkv(heads - 1) if heads > 1 else 0
-    first = qkv(1) + score + max(others, tail)
-    middle = (heads - 1) * (score + max(context, tail))
-    last = context + linear_cycles(design, engine, design.proj, engine.token_tiles)
-    return first + middle + last + (heads + 1) * SLOT_OVERHEAD
-
-
-def unit_costs(design: Design) -> UnitCosts:
-    """Cycles of every part that a schedule can put into a step."""
-    nsa, nmp, shape, f = design.nsa, design.nmp, design.shape, design.folding
-    per_head = design.head_dim_padded
-    attention = design.key_columns * per_head // f.tk + per_head // f.tc * design.key_tiles
-    linear = design.qkv.column_tiles * design.qkv.k_tiles + design.proj.column_tiles * design.proj.k_tiles
-    mlp = design.fc1.column_tiles * design.fc1.k_tiles + design.fc2.column_tiles * design.fc2.k_tiles
-    return UnitCosts(
-        ln1=norm_cycles(design, shape.seq_len),
-        ln1_first=norm_cycles(design, shape.seq_len, table=True),
-        ln1_final=norm_cycles(design, 1),
-        nsa=_nsa_block(design),
-        nsa_head=linear_cycles(design, nsa, design.head, 1),
-        ln2=norm_cycles(design, shape.seq_len),
-        ln2_load=_header(design) + shape.seq_len * design.patch.k_tiles,
-        nmp=linear_cycles(design, nmp, design.fc1, nmp.token_tiles, gelu=True)
-        + linear_cycles(design, nmp, design.fc2, nmp.token_tiles),
-        nmp_embed=linear_cycles(design, nmp, design.patch, nmp.token_tiles),
-        softmax=shape.num_heads * (nsa.token_tiles + 2) * _softmax_period(design),
-        nsa_work=nsa.token_tiles * (linear + shape.num_heads * attention),
-        nmp_work=nmp.token_tiles * mlp,
-        nsa_head_work=design.head.column_tiles * design.head.k_tiles,
-        nmp_embed_work=nmp.token_tiles * design.patch.column_tiles * design.patch.k_tiles,
+def _latency(unit: UnitCosts) -> int:
+    """One image alone: embedding, 4 * depth units one after the other, final norm, head."""
+    depth = unit.design.shape.depth
+    words = unit.design.shape.seq_len * unit.design.channel_tiles
+    early = unit.design.finishes_early
+    total = step_cycles({"nmp": costs.patch_embedding(unit.design, 0)})
+    for block in range(depth):
+        is_last = block == depth - 1
+        first = unit.first_norm if block == 0 else unit.norm
+        second = costs.norm(unit.design, 1) if early and is_last else unit.norm
+        total += step_cycles({"ln1": JobCost(cycles=first, work=0, room=words)})
+        total += step_cycles({"nsa": unit.last_attention if is_last else unit.attention})
+        total += step_cycles({"ln2": JobCost(cycles=second, work=0, room=0 if early and is_last else words)})
+        total += step_cycles({"nmp": unit.last_mlp if is_last else unit.mlp})
+    return (
+        total
+        + step_cycles({"ln1": JobCost(cycles=unit.final_norm, work=0)})
+        + step_cycles({"nsa": sum(unit.head, NOTHING)})
     )
-
-
-def _unit_of(costs: UnitCosts, offset: int, depth: int) -> dict[str, int]:
-    """Cycles that an image ``offset`` steps after its start costs its unit, with what joins it in steady state.
-
-    The image that enters next joins one that is about to leave, as in `vitforge_host.schedule`.
-    """
-    unit = UNITS[offset % 4]
-    cycles = getattr(costs, unit)
-    if offset == 0:
-        cycles = costs.ln1_first + costs.ln1_final
-    elif offset == 1:
-        cycles += costs.nsa_head
-    elif offset == 4 * depth - 2:
-        cycles += costs.ln2_load
-    elif offset == 4 * depth - 1:
-        cycles += costs.nmp_embed
-    return {unit: cycles}
-
-
-def steady_steps(costs: UnitCosts, depth: int) -> list[dict[str, int]]:
-    """Unit -> cycles in each of the 4 * depth steps in which four images pass through."""
-    steps = []
-    for step in range(4 * depth):
-        units: dict[str, int] = {}
-        for image in range(4):
-            units |= _unit_of(costs, (step - image) % (4 * depth), depth)
-        steps.append(units)
-    return steps
-
-
-def _step_cycles(units: dict[str, int]) -> int:
-    return max(units.values()) + STEP_OVERHEAD + DDR_LATENCY
-
-
-def _latency(costs: UnitCosts, depth: int) -> int:
-    """One image alone: load, embedding, 4 * depth units, final norm, head."""
-    blocks = costs.ln1_first + (depth - 1) * costs.ln1 + depth * (costs.nsa + costs.ln2 + costs.nmp)
-    ends = costs.ln2_load + costs.nmp_embed + costs.ln1_final + costs.nsa_head
-    return blocks + ends + (4 * depth + 4) * (STEP_OVERHEAD + DDR_LATENCY)
 
 
 def macs_per_image(design: Design) -> int:
@@ -209,16 +189,22 @@ def macs_per_image(design: Design) -> int:
 
 
 def ddr_bytes(design: Design) -> int:
-    """Bytes that one image costs DDR: every weight once, layer-norm records, tables, the image itself."""
-    beats = design.image_beats + design.patch.column_tiles * design.patch.tile_beats
-    beats += design.head.column_tiles * design.head.tile_beats
-    layers = (design.qkv, design.proj, design.fc1, design.fc2)
-    beats += design.shape.depth * sum(layer.column_tiles * layer.tile_beats for layer in layers)
-    f = design.folding
-    beats += (2 * design.shape.depth + 1) * ceil_div(design.channel_tiles * f.tc * 8, design.beat_bytes)
-    words = ceil_div(design.shape.seq_len, f.lt) * design.channel_tiles
-    beats += words * ceil_div(2 * f.lt * f.tc, design.beat_bytes)
-    return beats * design.beat_bytes
+    """Bytes that one image costs DDR: weights once a slice, layer-norm records, tables, the image itself.
+
+    Descriptors and activation tables, a few beats each, are not counted.
+    """
+    slices, depth = len(design.mlp_parts), design.shape.depth
+    once, sliced = (design.qkv, design.proj), (design.fc1, design.fc2)
+    beats = design.image_beats + len(design.patch_parts) * design.patch.column_tiles * design.patch.tile_beats
+    if design.finishes_early:  # once for a group of images
+        beats += ceil_div(design.head.column_tiles * design.head.tile_beats, design.head_images)
+    beats += depth * sum(layer.column_tiles * layer.tile_beats for layer in once)
+    passes = (depth - 1) * slices + 1 if design.finishes_early else depth * slices
+    beats += passes * sum(layer.column_tiles * layer.tile_beats for layer in sliced)
+    tc = design.folding.tc
+    beats += (2 * depth + 1) * ceil_div(design.channel_tiles * tc * 8, design.beat_bytes)
+    beats += design.shape.seq_len * design.channel_tiles * ceil_div(2 * tc, design.beat_bytes)
+    return beats * design.beat_bytes + 4 * design.result_words
 
 
 def _ddr_cycles(design: Design) -> int:
@@ -229,37 +215,48 @@ def _ddr_cycles(design: Design) -> int:
     return int(ddr_bytes(design) / bytes_per_cycle)
 
 
+def _needed_macs(design: Design) -> dict[str, int]:
+    """Engine -> multiplications that its results need, padding not counted."""
+    s = design.shape
+    n, d = s.seq_len, s.embed_dim
+    last = 1 if design.finishes_early else n  # tokens that leave the last block
+    projections = (s.depth - 1) * 4 * n + 2 * n + 2 * last  # keys and values of all tokens
+    products = (s.depth - 1) * n + last
+    needed = {
+        "nsa": projections * d * d + 2 * products * n * d + d * s.num_classes,
+        "nmp": products * 2 * d * s.hidden_dim,
+    }
+    needed["nsa" if design.folding.embed_nsa else "nmp"] += s.num_patches * s.patch_len * d
+    return needed
+
+
 def estimate(design: Design) -> Estimate:
     """Modelled steady state and latency of ``design``."""
-    return _estimate(design, unit_costs(design))
-
-
-def _estimate(design: Design, costs: UnitCosts) -> Estimate:
-    depth = design.shape.depth
-    steps = steady_steps(costs, depth)
-    from_units = sum(map(_step_cycles, steps)) / 4
+    unit = UnitCosts(design)
+    steps = unit.steady_steps()
+    from_units = sum(map(step_cycles, steps)) / 4
     cycles = max(from_units, _ddr_cycles(design))
-    busy = {unit: sum(step[unit] for step in steps) / 4 / cycles for unit in UNITS}
+    busy = {name: sum(step.get(name, NOTHING).cycles for step in steps) / 4 / cycles for name in UNITS}
     limited_by = "ddr" if cycles > from_units else max(busy, key=busy.__getitem__)
-    busy["softmax"] = depth * costs.softmax / cycles
-    work = {"nsa": depth * costs.nsa_work + costs.nsa_head_work, "nmp": depth * costs.nmp_work + costs.nmp_embed_work}
-    f, nsa, nmp = design.folding, design.nsa, design.nmp
-    n, d, hidden = design.shape.seq_len, design.shape.embed_dim, design.shape.hidden_dim
-    needed = {"nsa": depth * (4 * n * d * d + 2 * n * n * d), "nmp": depth * 2 * n * d * hidden}
-    peak = {"nsa": nsa.tt * f.tc * f.tk, "nmp": nmp.tt * f.tc * f.tk}
-    loads = sorted(sum(step[unit] for step in steps) for unit in ("nsa", "nmp"))
-    whole = round(cycles)
+    heads, tiles = design.shape.num_heads, design.nsa.token_tiles
+    softmax = heads * (tiles + 2) * costs.softmax_period(design)
+    busy["softmax"] = design.shape.depth * softmax / cycles
+    work = {name: sum(step.get(name, NOTHING).work for step in steps) / 4 for name in ARRAYS}
+    f, needed = design.folding, _needed_macs(design)
+    peak = {"nsa": design.nsa.tt * f.tc * f.tk, "nmp": design.nmp.tt * f.tc * f.tk}
+    loads = sorted(work.values())
+    macs = macs_per_image(design)
     return Estimate(
-        cycles_per_image=whole,
-        latency_cycles=_latency(costs, depth),
+        cycles_per_image=round(cycles),
+        latency_cycles=_latency(unit),
         clock_mhz=design.clock_mhz,
         fps=round(design.clock_mhz * 1e6 / cycles, 1),
-        busy={unit: round(value, 4) for unit, value in busy.items()},
-        array_busy={unit: round(value / cycles, 4) for unit, value in work.items()},
-        array_efficiency={unit: round(needed[unit] / (peak[unit] * cycles), 4) for unit in peak},
+        busy={name: round(value, 4) for name, value in busy.items()},
+        array_busy={name: round(value / cycles, 4) for name, value in work.items()},
+        array_efficiency={name: round(needed[name] / (peak[name] * cycles), 4) for name in peak},
         engine_balance=round(loads[0] / loads[1], 4),
         ddr_bytes_per_image=ddr_bytes(design),
-        macs_per_image=macs_per_image(design),
-        dsp_roof_fraction=round(macs_per_image(design) / (2 * design.board.dsp * cycles), 4),
+        macs_per_image=macs,
+        dsp_roof_fraction=round(macs / (2 * design.board.dsp * cycles), 4),
         limited_by=limited_by,
     )

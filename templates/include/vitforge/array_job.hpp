@@ -1,125 +1,171 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job of a MAC array as one pipelined loop: the array multiplies a tile, the tile before it drains, and
-// the weights of the next column tile arrive, all in the same cycles.
+// One job of a MAC array as one pipelined loop: the array multiplies a tile, the tile before it drains, the weights
+// of the next column tile arrive and the activations of the next image are stored, all in the same cycles.
 #ifndef VITFORGE_ARRAY_JOB_HPP
 #define VITFORGE_ARRAY_JOB_HPP
 
+#include "vitforge/drain.hpp"
 #include "vitforge/mac_array.hpp"
+#include "vitforge/position.hpp"
+#include "vitforge/storage.hpp"
 
 namespace vitforge {
 
+// Scores leave for softmax; context overwrites the query of its head, which is done with.
+template <class C>
+inline TileTarget attention_target(const ArrayJob &job, const ArrayPosition<C> &at) {
+#pragma HLS inline
+    TileTarget target;
+    target.destination = job.op == array_score ? to_scores : to_left;
+    target.group = at.inner % C::groups;
+    target.stride = 0;
+    target.base = at.dst_row + at.inner / C::groups;
+    return target;
+}
+
+// Both operands of a cycle, from the memories of the job's kind.
+template <class C>
+inline void read_operands(const ArrayJob &job, const JobBounds &bounds, const ArrayPosition<C> &at, int half,
+                          const int8 left[C::left_depth][C::tt][C::groups][C::tc],
+                          const int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
+                          const int8 value[C::value_depth][C::value_banks][C::tc],
+                          const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
+                          const int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
+                          int8 left_operand[C::tt][C::tk], int8 right_operand[C::tc][C::tk]) {
+#pragma HLS inline
+    if (is_context<C>(job)) {
+        read_left<C, C::attention_depth>(attention, at.left_row + at.k, left_operand);
+        read_value<C>(value, at.right_row, at.right_bank, right_operand);
+    } else {
+        read_left<C, C::left_depth>(left, at.left_row + at.k, left_operand);
+        if (bounds.linear) {
+            read_weight<C>(words, half * C::max_k_tiles + at.k, right_operand);
+        } else {
+            read_key<C>(key, at.right_row + at.k, at.right_bank, right_operand);
+        }
+    }
+}
+
+template <class C>
+inline void copy_tile(const acc_t acc[C::tt][C::tc], acc_t done[C::tt][C::tc]) {
+#pragma HLS inline
+finish_token:
+    for (int t = 0; t < C::tt; ++t) {
+#pragma HLS unroll
+    finish_column:
+        for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+            done[t][c] = acc[t][c];
+        }
+    }
+}
+
+// The first weight tile of a section has nothing to hide behind.
+template <class C>
+inline void load_first_tile(int beats_of_tile, int half, hls::stream<ap_uint<C::beat_bits> > &beats,
+                            TileTarget targets[2], ColumnParams<C::tc> params[2],
+                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes]) {
+#pragma HLS inline
+first_tile_beat:
+    for (int beat = 0; beat < beats_of_tile; ++beat) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_tripcount max=C::max_tile_beats
+        VITFORGE_KIND_ITERATION("first_tile_beat", beat, 0)
+        store_tile_beat<C>(beat, beats.read(), half, targets, params, words);
+    }
+}
+
 template <class C>
 static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
-                    const int8 xn[C::xn_depth][C::tt][C::groups][C::tc],
-                    int8 scratch[C::scratch_depth][C::tt][C::groups][C::tc],
+                    hls::stream<ap_uint<C::word_bits> > &activations, Arrivals &arrivals,
+                    int8 left[C::left_depth][C::tt][C::groups][C::tc],
                     int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
                     int8 value[C::value_depth][C::value_banks][C::tc],
-                    const int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
-                    const int32 reciprocal[C::reciprocal_depth][C::td], int16 branch[C::branch_depth][C::td][C::tc],
+                    const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
+                    const int32 reciprocal[C::reciprocal_depth][C::td],
+                    int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
+                    TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tc],
                     hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
-    // A bank for each beat of a weight word: a beat that arrives writes one bank, and all are read at once.
-    int8 words[2][C::max_k_tiles][Layout::word_beats][C::beat_bytes];
-#pragma HLS array_partition variable=words complete dim=1
-#pragma HLS array_partition variable=words complete dim=3
-#pragma HLS array_reshape variable=words complete dim=4
-    int8 gelu[C::td][C::tc][256];
+    int8 gelu[C::td][C::tc][GeluTable<C>::rows][C::beat_bytes];
 #pragma HLS array_partition variable=gelu complete dim=1
 #pragma HLS array_partition variable=gelu complete dim=2
+#pragma HLS array_partition variable=gelu complete dim=4
+    VITFORGE_BIND_GELU
     acc_t acc[C::tt][C::tc];
 #pragma HLS array_partition variable=acc complete dim=0
     acc_t done[C::tt][C::tc];  // the finished tile while it drains
 #pragma HLS array_partition variable=done complete dim=0
-    TileTarget targets[2];
-    ColumnParams<C::tc> params[2];
     TileTarget done_target = {0, 0, 0, 0};
     ColumnParams<C::tc> done_params;
-#pragma HLS array_partition variable=targets complete
-#pragma HLS array_partition variable=params complete
 
-    const bool linear = is_linear<C>(job);
-    const int tile_beats = Layout::param_beats + job.k_tiles * Layout::word_beats;
-    if (job.has_gelu) {
+    const int beats_of_tile = Layout::param_beats + job.k_tiles * Layout::word_beats;
+    const int next = job.next_k_tiles == 0 ? 0 : Layout::param_beats + job.next_k_tiles * Layout::word_beats;
+    const JobBounds bounds = job_bounds<C>(job, beats_of_tile, next);
+    if (job.waits) {
+        take_rest<C>(false, activations, arrivals, left, logits);
+    }
+    if (!C::has_attention && job.has_gelu) {
         load_gelu<C>(beats, gelu);
     }
-    if (linear) {
-    first_tile_beat:
-        for (int beat = 0; beat < tile_beats; ++beat) {
-#pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=C::max_tile_beats
-            store_tile_beat<C>(beat, beats.read(), targets[0], params[0], words[0]);
-        }
+    if (bounds.linear && !job.has_first) {
+        load_first_tile<C>(beats_of_tile, job.first_half ? 1 : 0, beats, targets, params, words);
     }
+    const int work = bounds.inner * bounds.steps;
+    const int period = bounds.beats > work ? bounds.beats : work;
+    const int last = next > work ? next : work;
+    const int cycles = (bounds.outer - 1) * period + (last > work + bounds.drains ? last : work + bounds.drains);
 
-    const int steps = job.k_tiles > C::drain_groups ? job.k_tiles : C::drain_groups;
-    const int outer_count = linear ? job.column_tiles : job.token_tiles;
-    const int inner_count = linear ? job.token_tiles : job.column_tiles;
-    const int work = inner_count * steps;
-    const int period = linear && tile_beats > work ? tile_beats : work;
-    const int cycles = (outer_count - 1) * period + work + C::drain_groups;
-
-    ArrayPosition at;
-    DrainGroup drain = {0, C::drain_groups};  // group == drain_groups: nothing to drain
+    ArrayPosition<C> at(job);
+    DrainPosition drain = {0, 0, 0, 0, 0, 0, 0};
+    int half = job.first_half ? 1 : 0;
 array_cycle:
     for (int cycle = 0; cycle < cycles; ++cycle) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::max_job_cycles
-// A job reads and writes different regions, and of the weight words one half works while the other fills.
-#pragma HLS dependence variable=scratch inter false
+// A job reads and writes different regions of a memory, and adds to each word of the residual once. Of the weight
+// words one half works while the other fills.
+#pragma HLS dependence variable=left inter false
 #pragma HLS dependence variable=key inter false
 #pragma HLS dependence variable=value inter false
 #pragma HLS dependence variable=words inter false
-        if (drain.group < C::drain_groups) {
+#pragma HLS dependence variable=residual inter false
+        const bool works = at.works(job, bounds);
+        VITFORGE_KIND_ITERATION("array_cycle", cycle, (works ? job.op : 0) + (drain.left > 0 ? 4 : 0))
+        LeftWrite<C> write;
+        write.rows = 0;
+        if (drain.left > 0) {
             int64 values[C::td][C::tc];
             int8 bytes[C::td][C::tc];
             drain_values<C>(job, done, drain, done_params, reciprocal, values);
-            to_int8<C>(values, job.has_gelu, gelu, bytes);
-            store_drained<C>(done_target, drain, values, bytes, scratch, key, value, branch, scores, logits);
-            ++drain.group;
+            to_int8<C>(values, !C::has_attention && job.has_gelu, gelu, bytes);
+            store_drained<C>(job, done_target, drain, values, bytes, write, key, value, residual, scores, logits);
+            advance_drain<C>(job, done_target, drain);
         }
-        const int half = at.outer & 1;
-        if (at.outer < outer_count && at.inner < inner_count && at.k < job.k_tiles) {
-            const int column = linear ? at.outer : at.inner;
-            const int tile = linear ? at.inner : at.outer;
-            int8 left[C::tt][C::tk];
-            int8 right[C::tc][C::tk];
-            if (is_context<C>(job)) {
-                read_left<C, C::weights_depth>(weights, tile * job.k_tiles + at.k, left);
-                read_value<C>(value, job, column, at.k, right);
-            } else {
-                const int entry = job.src_base + tile * job.src_stride + at.k;
-                if (job.from_scratch) {
-                    read_left<C, C::scratch_depth>(scratch, entry, left);
-                } else {
-                    read_left<C, C::xn_depth>(xn, entry, left);
-                }
-                if (linear) {
-                    read_weight<C>(words[half], at.k, right);
-                } else {
-                    read_key<C>(key, job, column, at.k, right);
-                }
-            }
-            mac_cycle<C>(left, right, at.k == 0, acc);
+        // While the array multiplies every other cycle: slower than layer norm delivers, so that it never waits.
+        const bool takes = job.loads && (job.fast || !works || (cycle & 1) == 0);
+        if (takes && !arrivals.at_mark && !arrivals.ended && write.rows == 0) {
+            take_word<C>(activations, arrivals, write, logits);
+        }
+        if (works) {
+            int8 left_operand[C::tt][C::tk];
+            int8 right_operand[C::tc][C::tk];
+            read_operands<C>(job, bounds, at, half, left, key, value, attention, words, left_operand, right_operand);
+            mac_cycle<C>(left_operand, right_operand, at.k == 0, acc);
             if (at.k == job.k_tiles - 1) {
-            finish_token:
-                for (int t = 0; t < C::tt; ++t) {
-#pragma HLS unroll
-                finish_column:
-                    for (int c = 0; c < C::tc; ++c) {
-#pragma HLS unroll
-                        done[t][c] = acc[t][c];
-                    }
-                }
-                drain.tile = tile;
-                drain.group = 0;
+                copy_tile<C>(acc, done);
                 done_params = params[half];
-                done_target = linear ? targets[half] : attention_target<C>(job, column);
+                done_target = bounds.linear ? targets[half] : attention_target<C>(job, at);
+                start_drain(!bounds.linear || at.inner == 0, done_target.base, bounds.drains, at.reciprocal_row, drain);
             }
         }
-        if (linear && at.cycle < tile_beats && at.outer < outer_count - 1) {
-            store_tile_beat<C>(at.cycle, beats.read(), targets[1 - half], params[1 - half], words[1 - half]);
+        store_left<C>(write, left);
+        const bool is_last = at.outer == bounds.outer - 1;
+        if (at.outer < bounds.outer && at.cycle < (is_last ? bounds.next : bounds.beats)) {
+            store_tile_beat<C>(at.cycle, beats.read(), 1 - half, targets, params, words);
         }
-        at.advance(steps, inner_count, period);
+        at.advance(job, bounds, is_last ? last : period);
+        half = bounds.linear && at.cycle == 0 ? 1 - half : half;
     }
 }
 

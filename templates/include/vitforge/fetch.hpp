@@ -5,6 +5,7 @@
 
 #include "hls_stream.h"
 #include "vitforge/ints.hpp"
+#include "vitforge/trace.hpp"
 
 namespace vitforge {
 
@@ -24,6 +25,7 @@ inline Chunk read_chunk(const ap_uint<BEAT_BITS> *list, int index) {
 chunk_beat:
     for (int beat = 0; beat < beats; ++beat) {
 #pragma HLS pipeline II=1
+        VITFORGE_ITERATION("chunk_beat", beat)
         const ap_uint<BEAT_BITS> value = list[index * beats + beat];
     chunk_word:
         for (int word = 0; word < BEAT_BITS / 32; ++word) {
@@ -42,6 +44,7 @@ burst_beat:
     for (uint32 beat = 0; beat < chunk.length; ++beat) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=65536
+        VITFORGE_ITERATION("burst_beat", static_cast<int>(beat))
         beats.write(memory[chunk.offset + beat]);
     }
 }
@@ -50,6 +53,7 @@ burst_beat:
 template <int BEAT_BITS>
 static void fetch(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob, int n_steps,
                   hls::stream<ap_uint<BEAT_BITS> > &beats) {
+    VITFORGE_PROCESS("fetch")
     bool more = n_steps > 0;
 fetch_chunk:
     for (int index = 0; more; ++index) {
@@ -64,6 +68,7 @@ fetch_chunk:
 template <int BEAT_BITS>
 static void fetch_with_images(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob,
                               const ap_uint<BEAT_BITS> *images, int n_steps, hls::stream<ap_uint<BEAT_BITS> > &beats) {
+    VITFORGE_PROCESS("fetch")
     bool more = n_steps > 0;
 fetch_image_chunk:
     for (int index = 0; more; ++index) {
@@ -78,9 +83,10 @@ fetch_image_chunk:
     }
 }
 
-// One result: class_tiles words of TC logits an image.
+// Results: words of TC logits, or features.
 template <int TC>
 static void store_logits(hls::stream<ap_uint<32 * TC> > &logits, int words, int32 *memory) {
+    VITFORGE_PROCESS("store_logits")
 store_word:
     for (int word = 0; word < words; ++word) {
 #pragma HLS loop_tripcount max=1024
@@ -88,6 +94,7 @@ store_word:
     store_class:
         for (int c = 0; c < TC; ++c) {
 #pragma HLS pipeline II=1
+            VITFORGE_ITERATION("store_class", c)
             memory[word * TC + c] = static_cast<int32>(value.range(32 * c + 31, 32 * c).to_uint());
         }
     }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keep masks of pruned channels (Zhang et al., TECS 2021): layer norm compacts the kept channels on their way
-// into the array, and the residual add restores a compact branch to its original shape.
-//
-// Both work on words of TC lanes, one word a cycle, with a window of two words per token. The mask is the
-// same for all tokens, so one count steers the windows of all T tokens.
+// into the array, a word of TC lanes a cycle, with a window of two words per token.
 #ifndef VITFORGE_KEEP_MASK_HPP
 #define VITFORGE_KEEP_MASK_HPP
 
@@ -56,38 +53,6 @@ shift_token:
             const int source = lane + count;
             window[t][lane] = source < 2 * TC ? window[t][source] : static_cast<V>(0);
         }
-    }
-}
-
-// Appends a whole compact word behind the `held` (< TC) values of the window.
-template <int T, int TC, class V>
-inline void restore_push(V window[T][2 * TC], int held, const V word[T][TC]) {
-#pragma HLS inline
-restore_token:
-    for (int t = 0; t < T; ++t) {
-#pragma HLS unroll
-    restore_lane:
-        for (int lane = 0; lane < TC; ++lane) {
-#pragma HLS unroll
-            window[t][held + lane] = word[t][lane];
-        }
-    }
-}
-
-// Deals the front of the window to the kept lanes of `word`; the other lanes get 0.
-template <int T, int TC, class V>
-inline void restore_take(const V window[T][2 * TC], const bool keep[TC], V word[T][TC]) {
-#pragma HLS inline
-    int position = 0;
-deal_lane:
-    for (int lane = 0; lane < TC; ++lane) {
-#pragma HLS unroll
-    deal_token:
-        for (int t = 0; t < T; ++t) {
-#pragma HLS unroll
-            word[t][lane] = keep[lane] ? window[t][position] : static_cast<V>(0);
-        }
-        position += keep[lane] ? 1 : 0;
     }
 }
 

@@ -4,11 +4,8 @@
 #ifndef VITFORGE_MAC_ARRAY_HPP
 #define VITFORGE_MAC_ARRAY_HPP
 
-#include "hls_stream.h"
-#include "vitforge/drain.hpp"
 #include "vitforge/dsp_pack.hpp"
 #include "vitforge/ints.hpp"
-#include "vitforge/job.hpp"
 #include "vitforge/weight_tile.hpp"
 
 namespace vitforge {
@@ -46,7 +43,7 @@ mac_pair:
     }
 }
 
-// One activation entry, all tokens of a tile by tk lanes.
+// One entry of a left operand, all tokens of a tile by tk lanes.
 template <class C, int DEPTH>
 inline void read_left(const int8 memory[DEPTH][C::tt][C::groups][C::tc], int entry, int8 left[C::tt][C::tk]) {
 #pragma HLS inline
@@ -61,45 +58,40 @@ left_token:
     }
 }
 
-// tc keys by tk channels: column tile `column` of Q.K^T.
+// tc keys by tk channels: the right operand of Q.K^T.
 template <class C>
-inline void read_key(const int8 key[C::key_depth][C::key_banks][C::groups][C::tc], const ArrayJob &job, int column,
-                     int k, int8 right[C::tc][C::tk]) {
+inline void read_key(const int8 key[C::key_depth][C::key_banks][C::groups][C::tc], int row, int bank,
+                     int8 right[C::tc][C::tk]) {
 #pragma HLS inline
-    const int row = column / (C::key_banks / C::tc);
-    const int bank = column % (C::key_banks / C::tc) * C::tc;
 key_read_column:
     for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
     key_read_lane:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
-            right[c][lane] =
-                key[row * job.right_stride + job.right_base + k][bank + c][lane / C::tc][lane % C::tc];
+            right[c][lane] = key[row][bank * C::tc + c][lane / C::tc][lane % C::tc];
         }
     }
 }
 
-// tk keys (the reduction) by tc channels: column tile `column` of score x V.
+// tk keys (the reduction) by tc channels: the right operand of score x V.
 template <class C>
-inline void read_value(const int8 value[C::value_depth][C::value_banks][C::tc], const ArrayJob &job, int column, int k,
+inline void read_value(const int8 value[C::value_depth][C::value_banks][C::tc], int row, int bank,
                        int8 right[C::tc][C::tk]) {
 #pragma HLS inline
-    const int row = k / (C::value_banks / C::tk);
-    const int bank = k % (C::value_banks / C::tk) * C::tk;
 value_read_column:
     for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
     value_read_lane:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
-            right[c][lane] = value[row * job.right_stride + job.right_base + column][bank + lane][c];
+            right[c][lane] = value[row][bank * C::tk + lane][c];
         }
     }
 }
 
 template <class C>
-inline void read_weight(const int8 words[C::max_k_tiles][TileLayout<C>::word_beats][C::beat_bytes], int k,
+inline void read_weight(const int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes], int word,
                         int8 right[C::tc][C::tk]) {
 #pragma HLS inline
 weight_column:
@@ -109,47 +101,10 @@ weight_column:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
             const int index = c * C::tk + lane;  // words lie column by column
-            right[c][lane] = words[k][index / C::beat_bytes][index % C::beat_bytes];
+            right[c][lane] = words[word][index / C::beat_bytes][index % C::beat_bytes];
         }
     }
 }
-
-// Scores leave for softmax; context overwrites the query of its head, which is done with.
-template <class C>
-inline TileTarget attention_target(const ArrayJob &job, int column) {
-#pragma HLS inline
-    TileTarget target;
-    target.destination = job.op == array_score ? to_scores : to_scratch;
-    target.group = column % C::groups;
-    target.stride = job.dst_stride;
-    target.base = job.dst_base + column / C::groups;
-    return target;
-}
-
-// Where the array stands in a job. The outer loop is the column tile when weights stream from DDR (each weight
-// is read once an image), and the token tile in attention (one row of scores completes at a time).
-struct ArrayPosition {
-    int outer, inner, k;
-    int cycle;  // within the outer iteration
-
-    ArrayPosition() : outer(0), inner(0), k(0), cycle(0) {}
-
-    inline void advance(int steps, int inner_count, int period) {
-#pragma HLS inline
-        ++cycle;
-        ++k;
-        if (k == steps && inner < inner_count) {
-            k = 0;
-            ++inner;
-        }
-        if (cycle == period) {
-            cycle = 0;
-            k = 0;
-            inner = 0;
-            ++outer;
-        }
-    }
-};
 
 }  // namespace vitforge
 

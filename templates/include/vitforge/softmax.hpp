@@ -8,6 +8,8 @@
 #include "vitforge/divide.hpp"
 #include "vitforge/exp_tables.hpp"
 #include "vitforge/ints.hpp"
+#include "vitforge/storage.hpp"
+#include "vitforge/trace.hpp"
 
 namespace vitforge {
 
@@ -22,6 +24,7 @@ inline int32 exponent(int32 row_max, int32 score) {
         return 0;
     }
     const int32 product = exp_high[u / exp_low_entries] * exp_low[u % exp_low_entries];
+#pragma HLS bind_op variable=product op=mul impl=fabric
     const int32 weight = (product + (1 << (exp_shift - 1))) >> exp_shift;
     return weight > weight_limit ? weight_limit : weight;
 }
@@ -61,7 +64,7 @@ collect_token:
 template <class C>
 inline void exponentiate(const ap_uint<C::score_bits> &word, int column, int group, int tile, int seq_len,
                          const int32 row_max[C::tt], int32 row_sum[C::tt],
-                         int8 weights[C::weights_depth][C::tt][C::groups][C::tc]) {
+                         int8 attention[C::attention_depth][C::tt][C::groups][C::tc]) {
 #pragma HLS inline
     const int entry = tile * C::key_tiles + column / C::groups;
 exponent_token:
@@ -76,7 +79,7 @@ exponent_token:
             const int32 score = to_int16(word.range(bit + 15, bit).to_uint());
             const bool exists = column * C::tc + c < seq_len;
             const int32 weight = exists ? exponent(row_max[token], score) : 0;
-            weights[entry][token][column % C::groups][c] = static_cast<int8>(weight);
+            attention[entry][token][column % C::groups][c] = static_cast<int8>(weight);
             sum += weight;
         }
         row_sum[token] = sum;
@@ -96,7 +99,7 @@ inline int32 context_reciprocal(uint32 context_scale, int32 row_sum) {
 // Three stages work in the same cycles, each on a token tile of its own: collect, exponentiate, invert.
 template <class C>
 static void softmax_head(const ap_uint<64> &control, hls::stream<ap_uint<C::score_bits> > &scores,
-                         int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                         int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                          int32 reciprocal[C::reciprocal_depth][C::td]) {
     const int token_tiles = control.range(15, 0).to_int();
     const int seq_len = control.range(31, 16).to_int();
@@ -105,6 +108,7 @@ static void softmax_head(const ap_uint<64> &control, hls::stream<ap_uint<C::scor
     int32 row_max[2][C::tt];
     int32 row_sum[2][C::tt];
 #pragma HLS array_partition variable=tile_scores complete dim=1
+    VITFORGE_BIND_TILE_SCORES
 #pragma HLS array_partition variable=row_max complete dim=0
 #pragma HLS array_partition variable=row_sum complete dim=0
     constexpr int words = C::key_columns * C::drain_groups;
@@ -118,7 +122,8 @@ softmax_cycle:
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::softmax_cycles
 #pragma HLS dependence variable=tile_scores inter false
-#pragma HLS dependence variable=weights inter false
+#pragma HLS dependence variable=attention inter false
+        VITFORGE_ITERATION("softmax_cycle", cycle)
         const int odd = phase & 1;
         if (phase >= 2 && position < C::tt) {
             const int token = position;
@@ -127,7 +132,7 @@ softmax_cycle:
         }
         if (phase >= 1 && phase <= token_tiles && position < words) {
             exponentiate<C>(tile_scores[1 - odd][position], column, group, phase - 1, seq_len, row_max[1 - odd],
-                            row_sum[1 - odd], weights);
+                            row_sum[1 - odd], attention);
         }
         if (phase < token_tiles && position < words) {
             const ap_uint<C::score_bits> word = scores.read();
@@ -152,8 +157,9 @@ softmax_cycle:
 // All heads of a slot (at most one), as the array announces them.
 template <class C>
 static void softmax_slot(hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
-                         int8 weights[C::weights_depth][C::tt][C::groups][C::tc],
+                         int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                          int32 reciprocal[C::reciprocal_depth][C::td]) {
+    VITFORGE_PROCESS("softmax")
 softmax_job:
     while (true) {
 #pragma HLS loop_tripcount max=2
@@ -161,7 +167,7 @@ softmax_job:
         if (control.range(15, 0).to_int() == 0) {
             break;
         }
-        softmax_head<C>(control, scores, weights, reciprocal);
+        softmax_head<C>(control, scores, attention, reciprocal);
     }
 }
 

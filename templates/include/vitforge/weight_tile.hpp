@@ -13,8 +13,8 @@ namespace vitforge {
 // Where a column tile's results go.
 struct TileTarget {
     int destination;
-    int group;
-    int stride;
+    int group;   // of tc lanes, in the left memory
+    int stride;  // of a token tile (left memory) or of a row of token banks (keys, values)
     int base;
 };
 
@@ -63,19 +63,26 @@ decode_record:
     }
 }
 
-// Beat number `beat` of a tile goes where it belongs. `words` is one half of the double buffer.
+// Both halves of the weight buffer: a bank for each beat of a weight word, so that a beat that arrives writes one
+// bank and all are read at once.
 template <class C>
-inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, TileTarget &target,
-                            ColumnParams<C::tc> &params,
-                            int8 words[C::max_k_tiles][TileLayout<C>::word_beats][C::beat_bytes]) {
+struct WeightBuffer {
+    static constexpr int depth = 2 * C::max_k_tiles;
+};
+
+// Beat number `beat` of a tile goes where it belongs, into one half of the buffer.
+template <class C>
+inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, int half, TileTarget targets[2],
+                            ColumnParams<C::tc> params[2],
+                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes]) {
 #pragma HLS inline
     typedef TileLayout<C> Layout;
     if (beat == 0) {
-        target = decode_target<C>(value);
+        targets[half] = decode_target<C>(value);
     } else if (beat < Layout::param_beats) {
-        decode_params<C>(value, (beat - 1) * Layout::records_per_beat, params);
+        decode_params<C>(value, (beat - 1) * Layout::records_per_beat, params[half]);
     } else {
-        const int word = (beat - Layout::param_beats) / Layout::word_beats;
+        const int word = half * C::max_k_tiles + (beat - Layout::param_beats) / Layout::word_beats;
         const int part = (beat - Layout::param_beats) % Layout::word_beats;
     store_weight:
         for (int byte = 0; byte < C::beat_bytes; ++byte) {

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closed-form cycles of what a unit does in a step: the loops of the kernels, counted; nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitforge.design.design import Design
+from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
+from vitforge.design.loops import CALL_CYCLES, LOOPS
+
+HEADER_BYTES = 32
+
+
+def loop(label: str, iterations: int) -> int:
+    """Cycles of a run of the loop ``label`` that never waits."""
+    return LOOPS[label].cycles(iterations)
+
+
+def header(design: Design) -> int:
+    """Cycles to read a descriptor."""
+    return loop("header_beat", HEADER_BYTES // design.beat_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobCost:
+    """One job of an array."""
+
+    cycles: int
+    work: int  # cycles in which the array multiplies
+    room: int = 0  # activations that can be stored meanwhile, at most
+
+    def __add__(self, other: JobCost) -> JobCost:
+        return JobCost(cycles=self.cycles + other.cycles, work=self.work + other.work, room=self.room + other.room)
+
+
+NOTHING = JobCost(cycles=0, work=0)
+
+
+def linear_job(
+    design: Design,
+    engine: EngineGeometry,
+    shape: LinearShape,
+    token_tiles: int,
+    *,
+    columns: int | None = None,
+    drains: int | None = None,
+    stores: bool = False,
+    is_first: bool = False,
+    next_beats: int = 0,
+    gelu: bool = False,
+    loads: bool = False,
+    fast: bool = False,
+) -> JobCost:
+    """A linear job over ``token_tiles``: every column tile as long as its products or its successor's weights take.
+
+    drains : cycles in which a finished tile leaves; its drain groups if None
+    stores : results go to the left memory
+    next_beats : of the first weight tile of the next linear job; 0 if there is none in the section
+    """
+    columns = shape.column_tiles if columns is None else columns
+    drains = engine.drain_groups if drains is None else drains
+    work = token_tiles * max(shape.k_tiles, drains)
+    period = max(work, shape.tile_beats)
+    cycles = (columns - 1) * period + max(work + drains, next_beats)
+    products = columns * token_tiles * shape.k_tiles
+    before = loop("gelu_beat", 256 // design.beat_bytes) if gelu else 0
+    before += loop("first_tile_beat", shape.tile_beats) if is_first else 0
+    # While the array multiplies a word every other cycle, unless they come fast enough; else every cycle.
+    stored = columns * token_tiles * drains if stores else 0
+    room = max(0, cycles - (0 if fast else products // 2) - stored) if loads else 0
+    return JobCost(cycles=header(design) + before + loop("array_cycle", cycles), work=products, room=room)
+
+
+def attention_job(
+    design: Design,
+    k_tiles: int,
+    columns: int,
+    token_tiles: int,
+    *,
+    loads: bool = True,
+    stores: bool = False,
+    fast: bool = False,
+) -> JobCost:
+    """Scores or context of one head; both operands are on chip. ``stores``: results go to the left memory."""
+    drains = design.nsa.drain_groups
+    cycles = token_tiles * columns * max(k_tiles, drains) + drains
+    products = token_tiles * columns * k_tiles
+    room = cycles - (0 if fast else products // 2) - (token_tiles * columns * drains if stores else 0)
+    return JobCost(
+        cycles=header(design) + loop("array_cycle", cycles), work=products, room=max(room, 0) if loads else 0
+    )
+
+
+def softmax_period(design: Design) -> int:
+    """Cycles of softmax for a token tile: a word of scores each, or a reciprocal each."""
+    return max(design.key_columns * design.nsa.drain_groups, design.nsa.tt)
+
+
+def _slot(design: Design, before: JobCost, score: JobCost, after: JobCost, token_tiles: int) -> JobCost:
+    """A slot of the attention engine: softmax works beside the array, from the first score on."""
+    period = softmax_period(design)
+    scored = max(score.cycles, token_tiles * period)
+    softmax = before.cycles + scored + 2 * period + LOOPS["softmax_cycle"].depth
+    cycles = max(before.cycles + scored + after.cycles + header(design), softmax) + 2 * CALL_CYCLES
+    jobs = before + score + after
+    return JobCost(cycles=cycles, work=jobs.work, room=jobs.room)
+
+
+def self_attention(design: Design, *, class_token_only: bool = False) -> JobCost:
+    """All slots of a block, as `quantize.sections` lays them out."""
+    engine, heads, f = design.nsa, design.shape.num_heads, design.folding
+    tiles = 1 if class_token_only else engine.token_tiles
+    per_head = design.head_dim_padded // f.tc
+    projected = (2 if class_token_only else 3) * per_head
+    beats = design.qkv.tile_beats
+    patches = class_token_only and bool(f.embed_nsa)  # of the next image may arrive from the first job on
+
+    def qkv(columns: int, *, is_first: bool, next_beats: int, token_tiles: int = engine.token_tiles) -> JobCost:
+        return linear_job(
+            design,
+            engine,
+            design.qkv,
+            token_tiles,
+            columns=columns,
+            is_first=is_first,
+            next_beats=next_beats,
+            loads=patches,
+            fast=patches,
+        )
+
+    def score(*, loads: bool) -> JobCost:
+        k_tiles = design.head_dim_padded // f.tk
+        return attention_job(design, k_tiles, design.key_columns, tiles, loads=loads or patches, fast=patches)
+
+    context = attention_job(design, design.key_tiles, per_head, tiles, stores=True, fast=patches)
+    queries = qkv(heads * per_head, is_first=True, next_beats=beats, token_tiles=1) if class_token_only else NOTHING
+    following = beats if heads > 1 else design.proj.tile_beats
+    before = queries + qkv(projected, is_first=not class_token_only, next_beats=following)
+    others = NOTHING
+    if heads > 1:
+        others = qkv((heads - 1) * projected, is_first=False, next_beats=design.proj.tile_beats)
+    total = _slot(design, before, score(loads=False), others, tiles)
+    for _ in range(heads - 1):
+        total += _slot(design, NOTHING, score(loads=True), context, tiles)
+    last = context + linear_job(
+        design, engine, design.proj, tiles, drains=1 if class_token_only else engine.tt, loads=True, fast=patches
+    )
+    return total + last + JobCost(cycles=2 * CALL_CYCLES, work=0)
+
+
+def class_head(design: Design) -> list[JobCost]:
+    """The jobs that make logits of the class tokens of a group of images; none without a class head."""
+    if not design.shape.num_classes:
+        return []
+    return [
+        linear_job(design, design.nsa, design.head, 1, columns=len(columns), is_first=True, drains=design.head_images)
+        for columns in design.head_slices
+    ]
+
+
+def mlp(design: Design) -> JobCost:
+    """FC1 and FC2 of every slice of the tokens."""
+    engine, total = design.nmp, NOTHING
+    for part in design.mlp_parts:
+        total += linear_job(
+            design,
+            engine,
+            design.fc1,
+            part.tiles,
+            is_first=part.first_tile == 0,
+            next_beats=design.fc2.tile_beats,
+            gelu=True,
+        )
+        following = 0 if part.is_last else design.fc1.tile_beats
+        total += linear_job(
+            design, engine, design.fc2, part.tiles, drains=engine.tt, next_beats=following, loads=part.is_last
+        )
+    return total
+
+
+def class_token_mlp(design: Design) -> JobCost:
+    """The last MLP where only the class token is used."""
+    engine, patches = design.nmp, not design.folding.embed_nsa
+    fc1 = linear_job(
+        design,
+        engine,
+        design.fc1,
+        1,
+        drains=1,
+        stores=True,
+        is_first=True,
+        next_beats=design.fc2.tile_beats,
+        gelu=True,
+        loads=patches,
+        fast=patches,
+    )
+    return fc1 + linear_job(design, engine, design.fc2, 1, drains=1, loads=True, fast=patches)
+
+
+def patch_embedding(design: Design, room: int) -> JobCost:
+    """Patches of an image, ``room`` of which have been stored before, and their products."""
+    total, engine = NOTHING, design.nsa if design.folding.embed_nsa else design.nmp
+    last = len(design.embed_columns) - 1
+    for part in design.patch_parts:
+        waiting = max(0, part.tokens * design.patch.k_tiles + 1 - room)
+        total += JobCost(cycles=waiting, work=0)
+        for number, columns in enumerate(design.embed_columns):
+            total += linear_job(
+                design,
+                engine,
+                design.patch,
+                part.tiles,
+                columns=len(columns),
+                drains=engine.tt,
+                is_first=part.first_tile == 0 and number == 0,
+                next_beats=0 if part.is_last and number == last else design.patch.tile_beats,
+                loads=part.is_last and number == last,
+            )
+        room = 0
+    return total
+
+
+def norm(design: Design, tokens: int, *, table: bool = False) -> int:
+    """Cycles of a layer norm that never waits for the array: records, table, then a word a cycle."""
+    records = ceil_div(design.channel_tiles * design.folding.tc * 8, design.beat_bytes)
+    words = tokens * design.channel_tiles
+    added = loop("table_beat", words * ceil_div(2 * design.folding.tc, design.beat_bytes)) if table else 0
+    first = design.channel_tiles + LOOPS["sum_word"].depth + LOOPS["reciprocal_token"].depth
+    interval = max(design.channel_tiles + 1, LOOPS["reciprocal_token"].interval)
+    tail = LOOPS["normalize_word"].depth
+    return 2 * header(design) + loop("forward_beat", records) + added + first + tokens * interval + tail
+
+
+def load(design: Design) -> int:
+    """Cycles in which a layer-norm unit sends the patches of an image, without waiting."""
+    return header(design) + design.shape.seq_len * design.patch.k_tiles

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams and memories of the interpreter: bytes with a cursor, and arrays of garbage in their physical layout."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitforge.design.design import Design
+
+Array = np.ndarray
+STORE, MARK, END_OF_STEP, FEATURE = range(4)
+WHOLE_ENTRY = 255
+
+
+class Stream:
+    """What a fetcher pushes into its unit, as bytes with a cursor."""
+
+    def __init__(self, chunks: Array, blob: bytes, images: bytes, beat: int) -> None:
+        sources = (blob, images)
+        parts = [sources[source][at * beat : (at + beats) * beat] for at, beats, source, _ in chunks.tolist()]
+        assert all(len(part) == beats * beat for part, beats in zip(parts, chunks[:, 1].tolist(), strict=True))
+        self.data, self.at, self.beat = b"".join(parts), 0, beat
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes, and the padding of their last beat."""
+        part = self.data[self.at : self.at + count]
+        assert len(part) == count, "the stream ends inside a job"
+        self.at += -(-count // self.beat) * self.beat
+        return part
+
+    def header(self) -> list[int]:
+        return list(struct.unpack("<8I", self.take(32)))
+
+
+def halves(word: int) -> tuple[int, int]:
+    return word & 0xFFFF, word >> 16
+
+
+def batched(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word from a layer norm to the array behind it: what it is, where it goes, tk values."""
+
+    kind: int
+    entry: int = 0
+    row: int = 0
+    group: int = 0
+    lanes: Array | None = None
+
+
+class WeightBuffer:
+    """Two column tiles of weights, one working while the other fills; what a job brings for the next one stays."""
+
+    def __init__(self, design: Design, max_k_tiles: int, rng: np.random.Generator) -> None:
+        f = design.folding
+        self.f, self.max_k_tiles = f, max_k_tiles
+        self.words = rng.integers(-127, 128, (2, max_k_tiles, f.tc, f.tk)).astype(np.int64)
+        self.targets = rng.integers(0, 5, (2, 4)).tolist()
+        self.params = rng.integers(1 << 15, 1 << 16, (2, 3, f.tc)).astype(np.int64)
+
+    def load(self, stream: Stream, half: int, k_tiles: int) -> None:
+        """A column tile of the stream."""
+        f = self.f
+        self.targets[half] = list(struct.unpack("<4H", stream.take(stream.beat)[:8]))
+        records = [struct.unpack("<iHBB", part) for part in batched(stream.take(8 * f.tc), 8)]
+        bias, mult, shift, zero = (np.array(part, np.int64) for part in zip(*records, strict=True))
+        assert not zero.any() and (mult >= 1 << 15).all()
+        self.params[half] = bias, mult, shift
+        weight = np.frombuffer(stream.take(k_tiles * f.tc * f.tk), np.int8).reshape(k_tiles, f.tc, f.tk)
+        assert weight.min() >= -127 and k_tiles <= self.max_k_tiles
+        self.words[half, :k_tiles] = weight
+
+    def matrix(self, half: int, k_tiles: int) -> Array:
+        """(k_tiles * tk, tc) of a half."""
+        return self.words[half, :k_tiles].transpose(0, 2, 1).reshape(-1, self.f.tc)
+
+
+class Memories:
+    """All on-chip memories, in garbage."""
+
+    def __init__(self, design: Design, rng: np.random.Generator) -> None:
+        def fill(limit: int, *shape: int) -> Array:
+            return rng.integers(-limit, limit + 1, shape).astype(np.int64)
+
+        f, d = design.folding, design
+        engines = {"nsa": (d.nsa, d.max_k_tiles_nsa), "nmp": (d.nmp, d.max_k_tiles_nmp)}
+        self.left = {unit: fill(127, engine.left_depth, engine.tt, f.tk) for unit, (engine, _) in engines.items()}
+        self.weights = {unit: WeightBuffer(d, k_tiles, rng) for unit, (_, k_tiles) in engines.items()}
+        self.residual = [fill(32767, d.residual_depth, f.tc) for _ in range(4)]
+        self.key = fill(127, d.key_depth, d.key_banks, f.tk)
+        self.value = fill(127, d.value_depth, d.value_banks, f.tc)
+        self.attention = [fill(127, d.attention_depth, f.tt_nsa, f.tk) for _ in range(2)]
+        self.reciprocal = [fill(127, 2, d.nsa.token_tiles * f.tt_nsa) for _ in range(2)]
