@@ -20,7 +20,7 @@ from vitforge.config import load_config
 from vitforge_host.blob import BlobError
 from vitforge_host.errors import AcceleratorTimeout, BusError, OverlayError
 
-COMMANDS = ["boards", "csim", "demo", "doctor", "generate", "init", "quantize"]
+COMMANDS = ["boards", "csim", "demo", "doctor", "generate", "init", "quantize", "trace"]
 
 
 def refused(outcome: Outcome, message: str) -> None:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from vitforge.config import ProjectConfig, config_template, load_config
+from vitforge.design.design import Folding
 from vitforge.errors import ConfigError
 from vitforge.names import check_name, is_name
 
@@ -47,7 +49,8 @@ def test_every_line_of_the_template_is_a_valid_setting(tmp_path: Path) -> None:
     live = [line.removeprefix("# ") if " = " in line else line for line in lines if not line.startswith("# model = ")]
     settings = config(tmp_path, "\n".join(live))
     assert settings.clock_mhz == 300.0
-    assert settings.folding_overrides() == {"tt_nsa": 10, "tt_nmp": 10, "tc": 8, "tk": 8, "td": 2, "lt": 1}
+    folding = {"tt_nsa": 10, "tt_nmp": 10, "tc": 8, "tk": 8, "td_nsa": 2, "td_nmp": 2, "embed_nsa": 0, "mlp_slices": 1}
+    assert settings.folding_overrides() == folding == asdict(Folding(**folding))  # all there are
     assert settings.quantize.percentile == 99.99
 
 

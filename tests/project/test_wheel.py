@@ -81,7 +81,7 @@ def test_metadata(wheel: Path) -> None:
     assert "vitforge = vitforge.cli:main" in entry
 
 
-def test_an_installed_copy_generates_and_csims(installed: dict[str, str], tmp_path: Path) -> None:
+def test_an_installed_copy_generates_csims_and_traces(installed: dict[str, str], tmp_path: Path) -> None:
     def vitforge(*arguments: str) -> dict[str, Any]:
         result = run(sys.executable, "-m", "vitforge", *arguments, "--json", cwd=tmp_path, env=installed)
         content = json.loads(result.stdout)
@@ -107,3 +107,6 @@ def test_an_installed_copy_generates_and_csims(installed: dict[str, str], tmp_pa
         "nsa_engine",
         "model",
     }
+    traced = vitforge("trace", "project")
+    assert traced["deadlock"] is None
+    assert traced["cycles_per_image"] > 0
