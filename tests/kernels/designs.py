@@ -81,6 +81,22 @@ DESIGNS = {
             ),
             Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5),
         ),
+        # Three blocks and many classes: the class head is cut into jobs, a step's each, beside the next images.
+        _design(
+            "sliced-head",
+            "zcu104",
+            ViTShape(
+                image_size=(8, 12),
+                channels=1,
+                patch_size=4,
+                embed_dim=24,
+                depth=3,
+                num_heads=2,
+                hidden_dim=40,
+                num_classes=30,
+            ),
+            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1),
+        ),
         # Without a class head: features of every token. The MLP in three slices, the last one a token.
         _design(
             "backbone",

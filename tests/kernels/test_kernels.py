@@ -67,3 +67,13 @@ def test_images_in_flight_do_not_mix(design: Design, library: CsimLibrary) -> No
     for i in range(len(pictures)):
         alone = run_model(library, design, blob, pictures[i : i + 1])
         assert (alone[0] == together[i]).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 6])
+def test_launches_do_not_mix(design: Design, library: CsimLibrary, at_once: int) -> None:
+    """Results are those of their images however a batch is cut, whole groups of class heads or not."""
+    model = quant_model(design, "random")
+    blob = build_blob(design, model)
+    pictures = images(design, 7)
+    expected = forward(model, pictures)
+    assert (run_model(library, design, blob, pictures, at_once=at_once) == expected).all()

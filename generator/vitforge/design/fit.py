@@ -24,7 +24,7 @@ from vitforge.design.rules import (
 )
 from vitforge.errors import CapacityError, ConfigError, VitforgeError
 from vitforge.model.vit import ViTShape
-from vitforge.timing.costs import mlp, self_attention
+from vitforge.timing.costs import class_token_mlp, mlp, patch_embedding, self_attention
 from vitforge.timing.estimate import Estimate, estimate
 
 WORTHWHILE = 0.002  # a gain in cycles below this does not justify more of the board
@@ -47,7 +47,7 @@ class FitResult:
 
 Shortfall = tuple[float, str, int, int]  # ratio, resource, need, limit
 Fitting = tuple[Design, Resources, Estimate]
-Candidate = tuple[int, tuple[int, ...]]  # least cycles of a step, values of a Folding in the order of its fields
+Candidate = tuple[int, tuple[int, ...]]  # least cycles of an image, values of a Folding in the order of its fields
 
 _FOLDING_FIELDS = tuple(field.name for field in fields(Folding))
 
@@ -70,23 +70,38 @@ def _drains(tt: int, tc: int, steps: int, wanted: int | None) -> list[int]:
     return [td for td in legal if td <= next((more for more in legal if more > enough), enough)]
 
 
-Engine = tuple[int, int, tuple[int, ...]]  # cycles of a block, DSPs of its array, folding values
+@dataclass(frozen=True, kw_only=True, order=True)
+class _Engine:
+    """A choice for one engine."""
+
+    cycles: int  # of an image, at least
+    embedding: int  # and of its patches, if they are embedded here
+    dsp: int  # of its array
+    values: tuple[int, ...]  # of the folding
 
 
-def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[Engine]:
+def _engine(design: Design, block: int, last: int, embeds: int, dsp: int, values: tuple[int, ...]) -> _Engine:
+    """An engine with blocks of ``block`` cycles, the last one of ``last``."""
+    here = replace(design, folding=replace(design.folding, embed_nsa=embeds))
+    cycles = (design.shape.depth - 1) * block + (last if design.finishes_early else block)
+    return _Engine(cycles=cycles, embedding=patch_embedding(here, 0).work, dsp=dsp, values=values)
+
+
+def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
     f = base.folding
-    found: list[Engine] = []
+    found: list[_Engine] = []
     sizes = [overrides["tt_nsa"]] if "tt_nsa" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nsa"))
     for tt in sizes:
         for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa")):
             design = replace(base, folding=replace(f, tt_nsa=tt, td_nsa=td))
-            found.append((self_attention(design).cycles, design.folding.array_dsp_nsa, (tt, td)))
+            block, last = (self_attention(design, class_token_only=only).cycles for only in (False, True))
+            found.append(_engine(design, block, last, 1, design.folding.array_dsp_nsa, (tt, td)))
     return found
 
 
-def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[Engine]:
+def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
     f = base.folding
-    found: list[Engine] = []
+    found: list[_Engine] = []
     sizes = [overrides["tt_nmp"]] if "tt_nmp" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nmp"))
     for tt in sizes:
         most = min(_MAX_SLICES, ceil_div(base.shape.seq_len, tt))
@@ -94,7 +109,8 @@ def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[Engine]:
         for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp")):
             for count in slices:
                 design = replace(base, folding=replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count))
-                found.append((mlp(design).cycles, design.folding.array_dsp_nmp, (tt, td, count)))
+                block, last = mlp(design).cycles, class_token_mlp(design).cycles
+                found.append(_engine(design, block, last, 0, design.folding.array_dsp_nmp, (tt, td, count)))
     return found
 
 
@@ -119,13 +135,14 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
         nsa, nmp = sorted(_nsa_choices(lanes, overrides)), sorted(_nmp_choices(lanes, overrides))
         if not nsa or not nmp:
             continue
-        least = min(choice[1] for choice in nsa) + min(choice[1] for choice in nmp)
-        for nsa_cycles, nsa_dsp, (tt_nsa, td_nsa) in nsa:
-            for nmp_cycles, nmp_dsp, (tt_nmp, td_nmp, slices) in nmp:
-                if nsa_dsp + nmp_dsp <= max(limit, least):
-                    values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp)
-                    cycles = max(nsa_cycles, nmp_cycles)
-                    found += [(cycles, (*values, embeds, slices)) for embeds in _embedders(base, overrides)]
+        least = min(choice.dsp for choice in nsa) + min(choice.dsp for choice in nmp)
+        for one in nsa:
+            for other in nmp:
+                if one.dsp + other.dsp <= max(limit, least):
+                    (tt_nsa, td_nsa), (tt_nmp, td_nmp, slices) = one.values, other.values
+                    for embeds in _embedders(base, overrides):
+                        cycles = max(one.cycles + embeds * one.embedding, other.cycles + (1 - embeds) * other.embedding)
+                        found.append((cycles, (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices)))
     return sorted(found)
 
 
@@ -140,14 +157,14 @@ def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfa
     """The best that fits, and what the one that comes closest lacks.
 
     The best takes the smallest share of the board among those within `WORTHWHILE` of the fastest, and has no idle
-    array if that costs no more than `IDLE_GAIN`. Each block takes an image at least a step, so the search ends where
-    that alone is too slow: nothing beyond can be better.
+    array if that costs no more than `IDLE_GAIN`. An image takes at least what each array needs for it, so the search
+    ends where that alone is too slow: nothing beyond can be better.
     """
     fitting: list[Fitting] = []
     closest: Shortfall | None = None
     fastest, dsp_limit = math.inf, base.board.limit("dsp")
     for cycles, values in found:
-        if (base.shape.depth - 1) * cycles > fastest * (1 + IDLE_GAIN):
+        if cycles > fastest * (1 + IDLE_GAIN):
             break
         design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, values, strict=True))))
         if not descriptors_fit(design):
