@@ -85,7 +85,11 @@ def results() -> str:
         )
         for row in _fitting()
     ]
-    refused = [f"- {MODELS[row['model']]} on {row['board']}: {row['why']}" for row in _rows() if not row["fits"]]
+    refused = [
+        f"- {MODELS[row['model']]} on the {row['title']}: {row['why'].partition(': ')[2]}"
+        for row in _rows()
+        if not row["fits"]
+    ]
     return table(columns, rows, 2) + ("\nDoes not fit:\n\n" + "\n".join(refused) + "\n" if refused else "")
 
 

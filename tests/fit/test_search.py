@@ -106,13 +106,16 @@ def test_more_of_the_board_is_never_slower() -> None:
 
 
 def test_addresses_beyond_a_descriptor_are_not_chosen() -> None:
-    """993 tokens of 384 channels have more words of four channels than 16 bits count; of 1,024 also of eight."""
+    """993 tokens and 4,096 hidden channels: tiles of fewer than ten tokens need more entries than 16 bits count."""
     shape = dataclasses.replace(
-        SMALL, image_size=(124, 128), patch_size=4, embed_dim=384, num_heads=8, hidden_dim=1024, depth=1
+        SMALL, image_size=(124, 128), patch_size=4, embed_dim=1024, num_heads=8, hidden_dim=4096, depth=1
     )
-    roomy = dataclasses.replace(load_board("zcu102"), bram36=20000, lut=10**7, ff=10**7, dsp=300)
+    roomy = dataclasses.replace(load_board("zcu102"), bram36=200_000, lut=10**8, ff=10**8, dsp=200)
     design = fit(shape, roomy).design
-    assert design.folding.tc == 8
-    assert max(design.residual_depth, design.nsa.left_depth, design.nmp.left_depth) < 1 << 16
+    assert max(design.nsa.left_depth, design.nmp.left_depth) < 1 << 16
+    last = design.mlp_parts[-1].first_token * design.channel_tiles
+    assert last + design.residual_base + design.channel_tiles < 1 << 16
+    smaller = dataclasses.replace(design, folding=dataclasses.replace(design.folding, tt_nmp=8))
+    assert smaller.nmp.left_depth >= 1 << 16
     with pytest.raises(CapacityError, match="needs addresses to [0-9,]+ and 65,535 is the limit"):
-        fit(dataclasses.replace(shape, embed_dim=1024), roomy)
+        fit(shape, dataclasses.replace(roomy, dsp=100))

@@ -18,16 +18,17 @@ def run_bench(executable: Path, data: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(executable), str(data)], capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.fixture(params=sorted(HEADER_SETS))
+@pytest.fixture(params=[*(("ragged", headers) for headers in sorted(HEADER_SETS)), ("backbone", "vitforge")])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
-    """(executable, data directory) of the ragged design."""
-    design = DESIGNS["ragged"]
+    """(executable, data directory) of a design with logits, and of one with features."""
+    name, headers = request.param
+    design = DESIGNS[name]
     hls = write_sources(design, quant_model(design, "random"), tmp_path)
     executable = build_executable(
         [hls / "src" / "vitforge_vit.cpp", hls / "tb" / "tb_main.cpp"],
-        headers=HEADER_SETS[request.param](),
+        headers=HEADER_SETS[headers](),
         include_dirs=[hls / "include"],
-        name="ragged_tb",
+        name=f"{name}_tb",
     )
     return executable, hls / "data"
 

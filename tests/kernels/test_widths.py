@@ -22,7 +22,7 @@ from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob
 
 
-@pytest.mark.parametrize("name", ["ragged", "one-head"])
+@pytest.mark.parametrize("name", ["ragged", "one-head", "backbone"])
 def test_declared_widths_suffice(name: str, tmp_path: Path) -> None:
     design = DESIGNS[name]
     hls = write_sources(design, quant_model(design, "random"), tmp_path)

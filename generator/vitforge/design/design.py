@@ -17,7 +17,7 @@ from vitforge.design.geometry import EngineGeometry, LinearShape, TokenSlice, ce
 from vitforge.design.loops import LOOPS
 from vitforge.model.vit import ViTShape
 
-_HEAD_JOBS = 16
+_HEAD_JOBS = 16  # of a class head that is spread over steps
 WORD_ADDRESS_BITS = 40  # of a word from layer norm to an array: entry, row, group, kind
 
 

@@ -55,7 +55,7 @@ def largest_field(design: Design) -> tuple[int, str]:
     """(largest number that a descriptor of ``design`` must hold, what it is)."""
     layers = (design.patch, design.qkv, design.proj, design.fc1, design.fc2, design.head)
     numbers = [
-        (design.residual_depth, "residual memory"),
+        ((design.mlp_parts[-1].first_token + 2) * design.channel_tiles, "residual memory"),
         (design.nsa.left_depth, "left memory of attention"),
         (design.nmp.left_depth, "left memory of the MLP"),
         (max(layer.column_tiles for layer in layers), "column tiles of a layer"),
