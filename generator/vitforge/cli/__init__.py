@@ -15,6 +15,7 @@ from vitforge.cli.boards import boards
 from vitforge.cli.csim import csim
 from vitforge.cli.demo import demo
 from vitforge.cli.doctor import doctor
+from vitforge.cli.estimate import estimate
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
 from vitforge.cli.quantize import quantize
@@ -104,5 +105,5 @@ def main() -> None:
     """
 
 
-for command in (demo, init, generate, csim, trace, quantize, boards, doctor):
+for command in (demo, init, generate, csim, trace, estimate, quantize, boards, doctor):
     main.add_command(command)

@@ -56,11 +56,13 @@ def smallest_depths(
     call_cycles: int = 2,
     streams: Sequence[str] | None = None,
     guesses: Mapping[str, int] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
     """The smallest depth of each FIFO (of all, or of ``streams``) with which the run ends as early as with
     ``capacities``: reduced one after the other, each reduction kept.
 
-    ``guesses`` are lower bounds, tried first: the depths of a shorter run save most of the search.
+    ``guesses`` are lower bounds, tried first: the depths of a shorter run save most of the search. ``progress`` gets
+    (done, all).
 
     Raises ValueError if the run deadlocks.
     """
@@ -73,7 +75,9 @@ def smallest_depths(
     current: dict[str, int | None] = dict(capacities)
     current |= {path: max(1, reference.streams[path].occupancy) for path in paths}
     result: dict[str, int] = {}
-    for path in paths:
+    for number, path in enumerate(paths):
+        if progress is not None:
+            progress(number, len(paths))
 
         def suffices(depth: int, path: str = path) -> bool:
             found = problem.solve(current | {path: depth})

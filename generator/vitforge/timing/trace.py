@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from vitforge.csim.project import Project, load_project
@@ -147,7 +148,7 @@ def _smallest(
     """Of the whole launch; one image, which is solved fast, tells where to begin."""
     used = [path for path, use in whole.streams.items() if use.tokens]
     memory = machine.memory()
-    notify("FIFO depths", 0, 2)
     guesses = smallest_depths(single, TIMINGS, machine.capacities, memory, CALL_CYCLES, used)
-    notify("FIFO depths", 1, 2)
-    return smallest_depths(recording, TIMINGS, machine.capacities, memory, CALL_CYCLES, used, guesses)
+    return smallest_depths(
+        recording, TIMINGS, machine.capacities, memory, CALL_CYCLES, used, guesses, partial(notify, "FIFO depths")
+    )
