@@ -9,6 +9,7 @@ from vitforge.codegen.engines import EngineContext, nmp_context, nsa_context
 from vitforge.design.design import Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
+from vitforge.design.loops import BURST_BEATS, OUTSTANDING
 from vitforge.design.memories import FETCH_FIFO_BEATS
 from vitforge.design.registers import ARGUMENTS, TOP_NAME
 
@@ -220,7 +221,7 @@ class TopContext:
 
 
 def _port(name: str, bundle: str, hw: HwContext) -> Port:
-    reads = "max_read_burst_length=64 num_read_outstanding=8"
+    reads = f"max_read_burst_length={BURST_BEATS} num_read_outstanding={OUTSTANDING}"
     if name == "logits":
         return Port(
             name=name,

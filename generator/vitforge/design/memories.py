@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, ceil_div
+from vitforge.design.loops import BURST_BEATS, OUTSTANDING
 
 # Aspect ratios of half a block RAM (18 Kib), simple dual port: (depth, width).
 BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
@@ -20,7 +21,7 @@ FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weigh
 
 
 # What an m_axi adapter buffers: outstanding bursts times the beats of one (`codegen.context`, options of the ports).
-AXI_READ_BEATS, AXI_WRITE_BEATS = 8 * 64, 16 * 16
+AXI_READ_BEATS, AXI_WRITE_BEATS = OUTSTANDING * BURST_BEATS, 16 * 16
 _AXI_PORTS = 4  # that read; one more writes logits, 32 bits wide
 _AXI_FLAGS = 2  # bits that travel with a beat
 
