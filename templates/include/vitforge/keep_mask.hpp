@@ -8,18 +8,6 @@
 
 namespace vitforge {
 
-template <int TC>
-inline int kept_lanes(const bool keep[TC]) {
-#pragma HLS inline
-    int count = 0;
-kept_count:
-    for (int lane = 0; lane < TC; ++lane) {
-#pragma HLS unroll
-        count += keep[lane] ? 1 : 0;
-    }
-    return count;
-}
-
 // Puts the kept lanes of `word` behind the `held` values of the window. Returns how many the window holds now.
 template <int T, int TC, class V>
 inline int compact_push(V window[T][2 * TC], int held, const V word[T][TC], const bool keep[TC]) {

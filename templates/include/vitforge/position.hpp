@@ -59,13 +59,13 @@ struct ArrayPosition {
         return outer < bounds.outer && inner < bounds.inner && k < job.k_tiles;
     }
 
-    // Values: the reduction runs over the keys, and rows of banks follow each other.
-    inline void next_key(const ArrayJob &job) {
+    // Keys and values: token banks follow each other, then the rows of banks; a row has `banks` operands.
+    inline void next_bank(int banks, int stride) {
 #pragma HLS inline
         ++right_bank;
-        if (right_bank == C::value_banks / C::tk) {
+        if (right_bank == banks) {
             right_bank = 0;
-            right_row += job.right_stride;
+            right_row += stride;
         }
     }
 
@@ -79,11 +79,7 @@ struct ArrayPosition {
             right_bank = 0;
             right_row = job.right_base + inner;
         } else {
-            ++right_bank;
-            if (right_bank == C::key_banks / C::tc) {
-                right_bank = 0;
-                right_row += job.right_stride;
-            }
+            next_bank(C::key_banks / C::tc, job.right_stride);
         }
     }
 
@@ -105,7 +101,7 @@ struct ArrayPosition {
         ++cycle;
         ++k;
         if (is_context<C>(job)) {
-            next_key(job);
+            next_bank(C::value_banks / C::tk, job.right_stride);  // the reduction runs over the keys
         }
         if (k == bounds.steps && inner < bounds.inner) {
             next_inner(job, bounds);
