@@ -11,7 +11,7 @@ from kernels.designs import DESIGNS
 from kernels.support import quant_model, write_sources
 from vitforge.csim.build import build_shared
 from vitforge.csim.compiled import CsimLibrary
-from vitforge.csim.run import HEADER_SETS
+from vitforge.csim.headers import HEADER_SETS
 from vitforge.design.design import Design
 
 

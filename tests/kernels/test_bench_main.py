@@ -11,7 +11,7 @@ import pytest
 from kernels.designs import DESIGNS
 from kernels.support import quant_model, write_sources
 from vitforge.csim.build import build_executable
-from vitforge.csim.run import HEADER_SETS
+from vitforge.csim.headers import HEADER_SETS
 
 
 def run_bench(executable: Path, data: Path) -> subprocess.CompletedProcess[str]:

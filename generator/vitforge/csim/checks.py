@@ -50,3 +50,42 @@ class KernelCheck:
             self.first = Mismatch(
                 kernel=self.name, tensor=tensor, index=index, expected=int(expected[index]), got=int(got[index])
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSummary:
+    """Comparisons of all kernels, for each header set that they were compiled with."""
+
+    checks: dict[str, list[KernelCheck]]
+
+    @property
+    def mismatches(self) -> int:
+        return sum(check.mismatches for checks in self.checks.values() for check in checks)
+
+    def mismatches_of(self, headers: str) -> int:
+        """Mismatches with one header set."""
+        return sum(check.mismatches for check in self.checks[headers])
+
+    def first_mismatch(self) -> str | None:
+        """The first difference in words, or None."""
+        found = [check.first for checks in self.checks.values() for check in checks if check.first is not None]
+        return str(found[0]) if found else None
+
+    def kernels(self) -> list[dict[str, object]]:
+        """One entry a kernel, summed over the header sets."""
+        rows: dict[str, dict[str, object]] = {}
+        for checks in self.checks.values():
+            for check in checks:
+                row = rows.setdefault(check.name, {"name": check.name, "mismatches": 0, "elements": 0})
+                row["mismatches"] = int(row["mismatches"]) + check.mismatches  # type: ignore[call-overload]
+                row["elements"] = int(row["elements"]) + check.elements  # type: ignore[call-overload]
+        return list(rows.values())
+
+    def summary(self) -> dict[str, object]:
+        """What ``--json`` prints of any csim."""
+        return {
+            "kernels": self.kernels(),
+            "mismatches": self.mismatches,
+            "first_mismatch": self.first_mismatch(),
+            "headers": list(self.checks),
+        }

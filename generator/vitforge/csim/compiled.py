@@ -29,7 +29,8 @@ class CsimLibrary:
         self._error.restype = ctypes.c_char_p
 
     def call(self, name: str, *arguments: Any) -> int:
-        """Calls the function ``name``; arrays (C-contiguous, of integers) go as pointers, integers as 32-bit scalars.
+        """Calls the function ``name``; arrays (C-contiguous, of integers) go as pointers, integers as 32-bit scalars,
+        a ``ctypes.c_longlong`` as it is.
 
         Raises CheckError with the simulation's own words if it faults, or if the library has no such function;
         ValueError for an array that is not contiguous, or not of native integers.
@@ -52,6 +53,8 @@ def _convert(argument: Any) -> Any:
         if argument.dtype.kind not in "iub" or not argument.dtype.isnative:
             raise ValueError(f"csim takes arrays of native integers, not {argument.dtype}")
         return argument.ctypes.data_as(ctypes.c_void_p)
+    if isinstance(argument, ctypes.c_longlong):
+        return argument
     value = int(argument)
     if not -(1 << 31) <= value < 1 << 32:
         raise ValueError(f"{value} does not fit a 32-bit argument")

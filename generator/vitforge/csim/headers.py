@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from vitforge.errors import ToolError
+from vitforge.errors import ConfigError, ToolError
 from vitforge.resources import data_dir
 
 OVERRIDE = "VITFORGE_AP_INCLUDE"
@@ -65,3 +66,14 @@ def _candidates() -> list[tuple[str, Path]]:
     if spec is not None and spec.submodule_search_locations:
         found.append((f"package {_PACKAGE}", Path(spec.submodule_search_locations[0]) / _IN_PACKAGE))
     return found
+
+
+OWN = "vitforge"
+HEADER_SETS: dict[str, Callable[[], HeaderSet]] = {OWN: own_headers, "amd": find_amd_headers}
+
+
+def check_header_names(names: Sequence[str]) -> None:
+    """Raises ConfigError unless ``names`` are some of `HEADER_SETS`."""
+    unknown = [name for name in names if name not in HEADER_SETS]
+    if unknown or not names:
+        raise ConfigError(f"unknown header set {unknown[:1] or list(names)}; choose from {', '.join(HEADER_SETS)}")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.csim.arithmetic import ARITHMETIC
-from vitforge.csim.checks import KernelCheck
+from vitforge.csim.checks import CheckSummary, KernelCheck
 from vitforge.csim.compiled import CsimLibrary
-from vitforge.csim.headers import HeaderSet, find_amd_headers, own_headers
+from vitforge.csim.headers import HEADER_SETS, OWN, check_header_names
 from vitforge.csim.kernels import check_patch_embedding, datapath_checks
 from vitforge.csim.model_run import timed_model
 from vitforge.csim.observe import golden_tensors
@@ -32,16 +32,13 @@ from vitforge.timing.estimate import macs_per_image
 KERNEL_IMAGES = 2  # images whose tensors the kernels are checked on, one by one
 MOST_IMAGES = 64  # of the whole-model comparison, unless more are asked for
 MACS_BUDGET = 25e9  # of the whole-model comparison: half a minute with both header sets
-OWN = "vitforge"
-HEADER_SETS: dict[str, Callable[[], HeaderSet]] = {OWN: own_headers, "amd": find_amd_headers}
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CsimResult:
-    """Outcome of a csim run, for all header sets."""
+class CsimResult(CheckSummary):
+    """Outcome of a csim run, for all header sets; the last kernel is the whole model."""
 
-    checks: dict[str, list[KernelCheck]]  # header set -> kernels, the last one is the whole model
     images: int
     images_chosen: bool  # for the size of the model, as nobody asked for a number
     seconds: float
@@ -53,36 +50,10 @@ class CsimResult:
         """Multiplications of the model that the simulation does in a second, padding not counted."""
         return self.macs_per_image / self.seconds_per_image if self.seconds_per_image else None
 
-    @property
-    def mismatches(self) -> int:
-        return sum(check.mismatches for checks in self.checks.values() for check in checks)
-
-    def mismatches_of(self, headers: str) -> int:
-        """Mismatches with one header set."""
-        return sum(check.mismatches for check in self.checks[headers])
-
-    def first_mismatch(self) -> str | None:
-        """The first difference in words, or None."""
-        found = [check.first for checks in self.checks.values() for check in checks if check.first is not None]
-        return str(found[0]) if found else None
-
-    def kernels(self) -> list[dict[str, object]]:
-        """One entry a kernel, summed over the header sets."""
-        rows: dict[str, dict[str, object]] = {}
-        for checks in self.checks.values():
-            for check in checks:
-                row = rows.setdefault(check.name, {"name": check.name, "mismatches": 0, "elements": 0})
-                row["mismatches"] = int(row["mismatches"]) + check.mismatches  # type: ignore[call-overload]
-                row["elements"] = int(row["elements"]) + check.elements  # type: ignore[call-overload]
-        return list(rows.values())
-
     def to_json(self) -> dict[str, object]:
         """What ``--json`` prints."""
         return {
-            "kernels": self.kernels(),
-            "mismatches": self.mismatches,
-            "first_mismatch": self.first_mismatch(),
-            "headers": list(self.checks),
+            **self.summary(),
             "images": self.images,
             "images_chosen": self.images_chosen,
             "seconds": round(self.seconds, 3),
@@ -155,9 +126,7 @@ def csim(
     """
     if images is not None and images < 1:
         raise ConfigError(f"images is {images}; csim needs at least 1")
-    unknown = [name for name in headers if name not in HEADER_SETS]
-    if unknown or not headers:
-        raise ConfigError(f"unknown header set {unknown[:1] or list(headers)}; choose from {', '.join(HEADER_SETS)}")
+    check_header_names(headers)
     start = time.perf_counter()
     notify = progress or (lambda what, done, total: None)
     project = load_project(directory)

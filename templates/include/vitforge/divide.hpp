@@ -40,13 +40,14 @@ bit_length_scan:
     return length;
 }
 
-// floor(numerator / divisor) with a quotient below 2^reciprocal_bits.
+// floor(numerator / divisor) with a quotient below 2^Bits.
+template <int Bits = reciprocal_bits>
 inline uint32 divide(uint64 numerator, uint32 divisor) {
 #pragma HLS inline
-    uint64 remainder = numerator >> reciprocal_bits;  // < divisor, since the quotient fits
+    uint64 remainder = numerator >> Bits;  // < divisor, since the quotient fits
     uint32 quotient = 0;
 divide_bit:
-    for (int bit = reciprocal_bits - 1; bit >= 0; --bit) {
+    for (int bit = Bits - 1; bit >= 0; --bit) {
 #pragma HLS unroll
         remainder = (remainder << 1) | ((numerator >> bit) & 1);
         const bool is_set = remainder >= divisor;

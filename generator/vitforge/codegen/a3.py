@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sources of an A3 project: one context a template, every number read from `A3Design`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitforge.codegen.a3_bench import BenchData, bench_data
+from vitforge.codegen.engines import ConstantField
+from vitforge.codegen.environment import render
+from vitforge.codegen.storage import Binding
+from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, LANES, A3Design
+from vitforge.design.a3_memories import UNIT_BEATS, a3_memories
+from vitforge.design.geometry import ceil_div
+from vitforge.design.registers import SIM_SYMBOL
+from vitforge.design.resources import place_memories
+from vitforge.resources import data_dir
+
+Files = dict[str, bytes]
+COMMON_HEADERS = ("divide.hpp", "ints.hpp", "trace.hpp")  # of the ViT kernels that these use too
+_SLACK = 2  # words beyond what a FIFO must hold, so that its writer does not wait for the first read
+
+
+def a3_namespace(design: A3Design) -> str:
+    """C++ namespace of a generated project: two projects can live in one process."""
+    return f"vitforge_{design.name.replace('-', '_')}_{design.hash.hex()[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesContext:
+    """tables.hpp"""
+
+    high: tuple[int, ...]
+    low: tuple[int, ...]
+    shift: int
+    fraction_bits: int
+
+    @classmethod
+    def build(cls, design: A3Design) -> TablesContext:
+        high, low = design.numbers.exp_tables
+        return cls(high=high, low=low, shift=design.numbers.exp_shift, fraction_bits=design.numbers.exp_fraction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageContext:
+    """storage.hpp"""
+
+    bindings: list[Binding]
+
+    @classmethod
+    def build(cls, design: A3Design) -> StorageContext:
+        places = place_memories(design.board, a3_memories(design)).bindings
+        rows = [
+            Binding(macro=f"VITFORGE_A3_BIND_{name.upper()}", variable=name, impl=next(iter(places[name])))
+            for name in ("key", "value")
+        ]
+        return cls(bindings=rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigContext:
+    """a3_config.hpp"""
+
+    namespace: str
+    widest: int
+    deferred: str  # C++ literal
+    approximate: str
+    fields: list[ConstantField]
+    magic: str
+    format_version: int
+    hash_lo: str
+    hash_hi: str
+
+    @classmethod
+    def build(cls, design: A3Design) -> ConfigContext:
+        words = [int.from_bytes(design.hash[i : i + 4], "little") for i in (0, 4)]
+        fields = [
+            ConstantField(name=name, value=value, comment=f"  // {text}" if text else "")
+            for name, value, text in _shape_fields(design) + _number_fields(design)
+        ]
+        return cls(
+            namespace=a3_namespace(design),
+            widest=max(1024, design.word_bits, design.width * design.acc_bits),
+            deferred="true" if design.numbers.is_deferred else "false",
+            approximate="true" if design.approximate else "false",
+            fields=fields,
+            magic=f"0x{A3_MAGIC:08x}u",
+            format_version=A3_VERSION,
+            hash_lo=f"0x{words[0]:08x}u",
+            hash_hi=f"0x{words[1]:08x}u",
+        )
+
+
+def _shape_fields(design: A3Design) -> list[tuple[str, int, str]]:
+    return [
+        ("units", design.units, ""),
+        ("n_max", design.n_max, "rows of key and value"),
+        ("width", design.width, "elements of a row in a cycle"),
+        ("row_words", design.row_words, "cycles of the longest row"),
+        ("columns", design.columns, "of the sorted key"),
+        ("groups", design.columns // design.per_beat, "of columns, as many as a beat has elements"),
+        ("group_words", design.group_words, "of 16 rows"),
+        ("beat_bits", design.axi_bits, "width of the streams"),
+        ("beat_bytes", design.beat_bytes, ""),
+        ("element_bits", 8 * design.element_bytes, "of an element in a packet"),
+        ("per_beat", design.per_beat, "elements of a beat"),
+        ("sorted_per_beat", design.sorted_per_beat, "entries of the sorted key in a beat"),
+        ("result_per_beat", design.result_per_beat, ""),
+        ("pair_bits", LANES * design.width * design.numbers.code_bits, "a word of both queries of a pair"),
+    ]
+
+
+def _number_fields(design: A3Design) -> list[tuple[str, int, str]]:
+    numbers = design.numbers
+    lane_shift, port_bits = DSP_LANES[design.board.dsp_family]
+    return [
+        ("code_bits", numbers.code_bits, "query, key and value, signed"),
+        ("row_bits", design.row_bits, "a row number"),
+        ("product_bits", design.product_bits, "query x key, signed"),
+        ("dot_bits", design.dot_bits, "dot product, signed; a distance of two, unsigned"),
+        ("total_bits", design.total_bits, "sum of the products that selection accepts, signed"),
+        ("score_bits", numbers.score_bits, "a score, and a weight: fractions"),
+        ("score_limit", numbers.score_limit, "exp(0) saturates"),
+        ("exp_range", numbers.exp_range, "distances from here on score 0"),
+        ("sum_bits", design.sum_bits, "sum of scores, unsigned"),
+        ("acc_bits", design.acc_bits, "sum of weighted values, signed"),
+        ("result_bits", 8 * numbers.result_bytes, ""),
+        ("result_shift", numbers.result_shift, "fraction bits that a deferred division adds"),
+        ("packing_depth", design.packing_depth, "pairs of products that a cascade of DSPs sums; 0: a DSP a product"),
+        ("lane_shift", lane_shift, "place of the upper operand of a pair"),
+        ("port_bits", port_bits, "of a pair"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitContext:
+    """unit.hpp"""
+
+    lanes: range
+    deferred: bool
+    approximate: bool
+    group_words: int
+    score_group_depth: int
+    score_depth: int
+    weighted_depth: int
+    column_depth: int
+    pair_depth: int
+    mask_depth: int
+    result_depth: int
+    step_depth: int
+
+    @classmethod
+    def build(cls, design: A3Design) -> UnitContext:
+        row_beats = ceil_div(design.d_max, design.per_beat)
+        deferred = design.numbers.is_deferred
+        return cls(
+            lanes=range(LANES),
+            deferred=deferred,
+            approximate=design.approximate,
+            group_words=design.group_words,
+            score_group_depth=design.group_words + _SLACK,
+            score_depth=3 if deferred else design.n_max + _SLACK,
+            weighted_depth=design.row_words + 1,
+            column_depth=2 * row_beats + _SLACK,
+            pair_depth=design.row_words + 1,
+            mask_depth=design.group_words + LANES + _SLACK,
+            result_depth=ceil_div(design.d_max, design.result_per_beat) + _SLACK,
+            step_depth=row_beats + _SLACK,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopContext:
+    """The top function and the flat C interface."""
+
+    title: str
+    name: str
+    symbol: str
+    namespace: str
+    units: range
+    inputs: list[str]
+    outputs: list[str]
+    cycles_index: int  # among all arguments
+    approximate: bool
+    beat_depth: int
+    result_depth: int
+
+    @classmethod
+    def build(cls, design: A3Design) -> TopContext:
+        names = [argument.name for argument in A3_ARGUMENTS]
+        return cls(
+            title=f"{design.name}: A3 attention accelerator for {design.board.title}",
+            name=A3_TOP,
+            symbol=SIM_SYMBOL,
+            namespace=a3_namespace(design),
+            units=range(design.units),
+            inputs=[a.name for a in A3_ARGUMENTS if a.kind == "i32"],
+            outputs=[a.name for a in A3_ARGUMENTS if a.kind == "out32"],
+            cycles_index=names.index("cycles"),
+            approximate=design.approximate,
+            beat_depth=UNIT_BEATS,
+            result_depth=UNIT_BEATS,
+        )
+
+
+def a3_hls_files(design: A3Design) -> Files:
+    """Everything below hls/ but the config file of the tools: kernels, configuration, top, test bench and its data."""
+    top, bench = TopContext.build(design), bench_data(design)
+    texts = {
+        "include/a3_config.hpp": render("hls/a3/a3_config.hpp.jinja", config=ConfigContext.build(design)),
+        "include/vitforge/a3/tables.hpp": render("hls/a3/tables.hpp.jinja", tables=TablesContext.build(design)),
+        "include/vitforge/a3/storage.hpp": render("hls/a3/storage.hpp.jinja", storage=StorageContext.build(design)),
+        "include/vitforge/a3/unit.hpp": render("hls/a3/unit.hpp.jinja", unit=UnitContext.build(design)),
+        f"src/{A3_TOP}.cpp": render("hls/a3/top.cpp.jinja", top=top),
+        "tb/csim_api.cpp": render("hls/a3/csim_api.cpp.jinja", top=top),
+        "tb/tb_main.cpp": render("hls/a3/tb_main.cpp.jinja", top=top, bench=bench),
+    }
+    files = {f"hls/{name}": text.encode() for name, text in texts.items()}
+    headers = data_dir("templates") / "include" / "vitforge"
+    for path in [headers / name for name in COMMON_HEADERS] + sorted((headers / "a3").glob("*.hpp")):
+        files[f"hls/include/vitforge/{path.relative_to(headers).as_posix()}"] = path.read_bytes()
+    return files | _data_files(bench)
+
+
+def _data_files(bench: BenchData) -> Files:
+    files = {"hls/data/load.bin": bench.load, "hls/data/queries.bin": bench.queries}
+    return files | {f"hls/data/{launch.name}.bin": launch.results for launch in bench.launches}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two queries times one key word: two products in a DSP where the codes are short enough (AMD WP486).
+#ifndef VITFORGE_A3_PAIR_DOT_HPP
+#define VITFORGE_A3_PAIR_DOT_HPP
+
+#include "vitforge/ints.hpp"
+
+namespace vitforge {
+namespace a3 {
+
+// A cascade of `packing_depth` DSPs sums as many pairs before the lower sum could reach into the upper one. The bias
+// of half a lower lane keeps it positive, so that the split needs no correction.
+template <class C, bool IsPacked>
+struct PairDot {
+    static inline void word(const Int<C::code_bits> lower[C::width], const Int<C::code_bits> upper[C::width],
+                            const Int<C::code_bits> key[C::width / C::per_beat][C::per_beat],
+                            Int<C::dot_bits> sum[2]) {
+#pragma HLS inline
+        static_assert(C::width % C::packing_depth == 0, "whole cascades must fill the width");
+        constexpr int64 bias = 1LL << (C::lane_shift - 1);
+        int32 low = 0;
+        int32 high = 0;
+    pair_chain:
+        for (int chain = 0; chain < C::width / C::packing_depth; ++chain) {
+#pragma HLS unroll
+            Int<48> cascade = bias;
+        pair_product:
+            for (int k = 0; k < C::packing_depth; ++k) {
+#pragma HLS unroll
+                const int e = chain * C::packing_depth + k;
+                const Int<C::port_bits> pair =
+                    static_cast<int32>(upper[e]) * (1 << C::lane_shift) + static_cast<int32>(lower[e]);
+                cascade += static_cast<int64>(pair) * static_cast<int32>(key[e / C::per_beat][e % C::per_beat]);
+            }
+            const int64 total = cascade;
+            high += static_cast<int32>(total >> C::lane_shift);
+            low += static_cast<int32>((total & (2 * bias - 1)) - bias);
+        }
+        sum[0] = low;
+        sum[1] = high;
+    }
+};
+
+template <class C>
+struct PairDot<C, false> {
+    static inline void word(const Int<C::code_bits> lower[C::width], const Int<C::code_bits> upper[C::width],
+                            const Int<C::code_bits> key[C::width / C::per_beat][C::per_beat],
+                            Int<C::dot_bits> sum[2]) {
+#pragma HLS inline
+        int32 low = 0;
+        int32 high = 0;
+    single_product:
+        for (int e = 0; e < C::width; ++e) {
+#pragma HLS unroll
+            const int32 code = key[e / C::per_beat][e % C::per_beat];
+            low += static_cast<int32>(lower[e]) * code;
+            high += static_cast<int32>(upper[e]) * code;
+        }
+        sum[0] = low;
+        sum[1] = high;
+    }
+};
+
+}  // namespace a3
+}  // namespace vitforge
+
+#endif
