@@ -76,6 +76,7 @@ class BruteForce:
         self.window = window
         self.capacity = [capacities[path] for path in recording.stream_paths]
         self.written, self.read = Counter[int](), Counter[int]()
+        self.written_at: defaultdict[int, list[int]] = defaultdict(list)
         self.occupancy = Counter[int]()
         self.cycle = 0
         self.threads: list[Thread] = []
@@ -197,7 +198,8 @@ class BruteForce:
         step = thread.now
         assert isinstance(step, Step)
         for stream in step.reads:
-            if self.written[stream] - self.read[stream] < step.reads.count(stream):
+            arrived = sum(at + self.recording.streams[stream].latency < self.cycle for at in self.written_at[stream])
+            if arrived - self.read[stream] < step.reads.count(stream):
                 return "empty", stream
         for stream in step.writes:
             capacity = self.capacity[stream]
@@ -258,6 +260,7 @@ class BruteForce:
         for step in self.fired:
             for stream in step.writes:
                 self.written[stream] += 1
+                self.written_at[stream].append(self.cycle)
                 self.occupancy[stream] = max(self.occupancy[stream], self.written[stream] - self.read[stream])
         for step in self.fired:
             self.read.update(step.reads)

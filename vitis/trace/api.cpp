@@ -29,14 +29,16 @@ Options read_options(const long long *values) {
     return {values[0], memory, {values[1], values[2]}, values[3] != 0};
 }
 
-// Rows of (interval, depth, memory) for the loops, capacities of the streams, (-1: unbounded), marks of the nodes.
+// Rows of (interval, depth, memory) for the loops, of (capacity, latency) for the streams (-1: unbounded), marks of the
+// nodes.
 void set_parameters(Recording &recording, const std::uint32_t *words, const long long *loops,
-                    const long long *capacities, const long long *watched) {
+                    const long long *streams, const long long *watched) {
     for (std::uint32_t i = 0; i < words[2]; ++i) {
         recording.loops.push_back({loops[3 * i], loops[3 * i + 1], loops[3 * i + 2] != 0});
     }
     for (std::uint32_t i = 0; i < words[4]; ++i) {
-        recording.capacities.push_back(capacities[i] < 0 ? unbounded : capacities[i]);
+        recording.capacities.push_back(streams[2 * i] < 0 ? unbounded : streams[2 * i]);
+        recording.latencies.push_back(streams[2 * i + 1]);
     }
     for (std::uint32_t i = 0; i < words[3]; ++i) {
         recording.nodes[i].is_watched = watched[i] != 0;
@@ -100,12 +102,12 @@ void put_deadlock(const Solver &solver) {
 
 extern "C" {
 
-long long vitforge_trace_solve(const unsigned int *words, const long long *loops, const long long *capacities,
+long long vitforge_trace_solve(const unsigned int *words, const long long *loops, const long long *streams,
                                const long long *watched, const long long *options) {
     return vitforge_csim::guarded([&]() -> long long {
         solution() = Solution();
         Recording recording = read_recording(words);
-        set_parameters(recording, words, loops, capacities, watched);
+        set_parameters(recording, words, loops, streams, watched);
         Solver solver(recording, read_options(options));
         const bool ended = solver.run();
         put(summary, {ended ? 1 : 0, solver.end(), solver.server().busy()});

@@ -47,16 +47,16 @@ class Stamps {
 
 class Fifo {
   public:
-    explicit Fifo(std::int64_t capacity) : capacity_(capacity) {}
+    Fifo(std::int64_t capacity, std::int64_t latency) : capacity_(capacity), latency_(latency) {}
 
     std::int64_t capacity() const { return capacity_; }
     std::int64_t written() const { return writes_.end(); }
     std::int64_t unread() const { return writes_.end() - reads_.end(); }
 
-    // Earliest cycle at which `count` tokens can be read: the one after the last of them was written.
+    // Earliest cycle at which `count` tokens can be read: the one after the last of them was written and has passed.
     std::int64_t token_cycle(int count) const {
         const std::int64_t token = reads_.end() + count - 1;
-        return token < writes_.end() ? writes_.at(token) + 1 : unknown;
+        return token < writes_.end() ? writes_.at(token) + 1 + latency_ : unknown;
     }
 
     // Earliest cycle at which `count` tokens can be written: the one after the last of their places was read.
@@ -126,6 +126,7 @@ class Fifo {
     }
 
     std::int64_t capacity_;
+    std::int64_t latency_;  // cycles that a token is on its way
     Stamps writes_;
     Stamps reads_;
     std::int64_t placed_ = 0;      // tokens whose occupancy is known

@@ -65,6 +65,7 @@ struct Recording {
     std::vector<Node> nodes;
     std::vector<Loop> loops;
     std::vector<std::int64_t> capacities;
+    std::vector<std::int64_t> latencies;
     std::vector<Pattern> patterns;
     std::vector<Log> logs;
     std::vector<Event> events;

@@ -8,8 +8,8 @@ Solver::Solver(const Recording &recording, const Options &options)
     : recording_(recording), options_(options), waiters_(recording.capacities.size()), server_(options.memory),
       tally_(options.window, options.slices, recording.nodes.size(), recording.capacities.size(),
              recording.slots.size()) {
-    for (const std::int64_t capacity : recording.capacities) {
-        fifos_.emplace_back(capacity);
+    for (std::size_t i = 0; i < recording.capacities.size(); ++i) {
+        fifos_.emplace_back(recording.capacities[i], recording.latencies[i]);
     }
 }
 

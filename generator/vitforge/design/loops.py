@@ -18,6 +18,7 @@ class LoopModel:
     depth: int
     what: str
     memory: bool = False  # an iteration takes a beat from DDR
+    flushes: bool = False  # what is inside moves on while the input is empty (style=flp)
 
     def cycles(self, iterations: int) -> int:
         """Of a run of the loop that never waits."""
@@ -26,6 +27,10 @@ class LoopModel:
 
 def _loop(interval: int, depth: int, what: str, *, memory: bool = False) -> LoopModel:
     return LoopModel(interval=interval, depth=depth, what=what, memory=memory)
+
+
+def _flushing(depth: int, what: str) -> LoopModel:
+    return LoopModel(interval=1, depth=depth, what=what, flushes=True)
 
 
 LOOPS = {
@@ -46,6 +51,32 @@ LOOPS = {
     "chunk_beat": _loop(1, 3, "an entry of a chunk list", memory=True),
     "burst_beat": _loop(1, 3, "a beat of weights or image", memory=True),
     "store_class": _loop(1, 3, "a result to DDR"),
+}
+# Of the A3 kernel. A loop goes on over all queries of a launch, so that its pipeline must flush: what is in it would else
+# wait for the next query.
+A3_LOOPS = {
+    "feed_beat": _loop(1, 2, "DMA: a beat of a packet to the kernel"),
+    "drain_beat": _loop(1, 2, "DMA: a beat of results from the kernel"),
+    "receive_beat": _flushing(2, "a beat of a packet, and what it belongs to"),
+    "discard_beat": _loop(1, 2, "a beat past the end of a packet"),
+    "spread_beat": _flushing(2, "a beat on to its units"),
+    "distribute_beat": _flushing(2, "a beat on to its process"),
+    "gather_beat": _flushing(3, "a beat into the word of a pair"),
+    "load_beat": _loop(1, 3, "a beat of a key or value row into memory"),
+    "sorted_beat": _loop(1, 3, "entries of the sorted key into memory"),
+    "select_step": _flushing(4, "comparators and pop; sorted key, product"),
+    "scan_cycle": _flushing(6, "add to two rows; read, sum and compare a group"),
+    "pick_row": _flushing(2, "the lowest row of a mask"),
+    "dot_word": _flushing(12, "key row, cascades of DSPs, adder tree"),
+    "collect_row": _flushing(2, "maximum; a dot product into its group"),
+    "post_score_group": _flushing(4, "subtract, compare a group"),
+    "exponent_row": _flushing(12, "a row of the group, scale, two tables, product, sum"),
+    "invert_query": _flushing(12, "reciprocal, two bits of the quotient a stage"),
+    "weigh_row": _flushing(8, "weight, two bits of the quotient a stage"),
+    "output_word": _flushing(7, "value row, multiply, accumulate"),
+    "normalise_beat": _flushing(7, "a part of the sums, multiply, round"),
+    "join_beat": _flushing(2, "a beat of a lane's results"),
+    "send_beat": _flushing(2, "a beat of a unit's results"),
 }
 CALL_CYCLES = 2  # to start a dataflow region, and to end it
 DDR_LATENCY = 100  # cycles from a burst's request to its first beat

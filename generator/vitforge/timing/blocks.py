@@ -36,7 +36,7 @@ WORK, DRAINS = 3, 4  # of the kind of an iteration of the array loop: operation,
 
 _DEPTH = re.compile(r"#pragma HLS stream variable=(\w+) depth=(\d+)")
 _DECLARED = re.compile(r"hls::stream<.*>\s+(\w+)\(\"(\w+)\"\)")
-_DEFAULT_DEPTH = 2  # what the tool gives a stream without a pragma
+DEFAULT_DEPTH = 2  # what the tool gives a stream without a pragma
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,25 @@ class Fifo:
     depth: int  # as the generated sources declare it
 
 
-def fifos(recording: Recording, hls: Path) -> list[Fifo]:
-    """The FIFOs of a project in hls/. Those of the MLP engine that nothing uses are left out by the caller."""
+def declared_depths(hls: Path) -> dict[str, int]:
+    """Depth of each stream by its name, as the sources in hls/ declare it."""
     depths: dict[str, int] = {}
     for source in sorted(hls.rglob("*.hpp")) + sorted((hls / "src").glob("*.cpp")):
         text = source.read_text(encoding="utf-8")
         by_variable = {name: int(depth) for name, depth in _DEPTH.findall(text)}
         for variable, name in _DECLARED.findall(text):
-            depths[name] = by_variable.get(variable, _DEFAULT_DEPTH)
+            depths[name] = by_variable.get(variable, DEFAULT_DEPTH)
+    return depths
+
+
+def fifos(recording: Recording, hls: Path) -> list[Fifo]:
+    """The FIFOs of a project in hls/. Those of the MLP engine that nothing uses are left out by the caller."""
+    depths = declared_depths(hls)
     found = []
     for stream, path in zip(recording.streams, recording.stream_paths, strict=True):
         owner = path.rsplit("/", 1)[0]
         prefix = {f"{_STEP}/norm_step": "ln1_", f"{_STEP}/norm_step#1": "ln2_"}.get(owner, "")
-        found.append(Fifo(prefix + stream.name, path, depths.get(stream.name, _DEFAULT_DEPTH)))
+        found.append(Fifo(prefix + stream.name, path, depths.get(stream.name, DEFAULT_DEPTH)))
     return found
 
 

@@ -42,10 +42,21 @@ class _Problem:
         call_cycles: int,
     ) -> None:
         self._recording, self._timings = recording, timings
+        self.pipelines = {
+            path for stream, path in zip(recording.streams, recording.stream_paths, strict=True) if stream.latency
+        }
         self._memory, self._call_cycles = memory, call_cycles
 
     def solve(self, capacities: Capacities) -> Solution:
         return solve(self._recording, self._timings, capacities, self._memory, self._call_cycles)
+
+    def full_streams(self, deadlock: Deadlock) -> list[str]:
+        """FIFOs of the circle; of all that wait, where the circle has none. The stages of a pipeline are none."""
+        for waits in (deadlock.circle, deadlock.blocked):
+            full = [wait.stream for wait in waits if wait.state == FULL and wait.stream not in self.pipelines]
+            if full:
+                return full
+        return []
 
 
 def smallest_depths(
@@ -103,19 +114,13 @@ def cure(
     if found.deadlock is None:
         return None
     single = {}
-    for path in _full_streams(found.deadlock):
+    for path in problem.full_streams(found.deadlock):
         if problem.solve({**capacities, path: None}).deadlock is None:
             single[path] = _cure_one(problem, capacities, path)
     if single:
         path = min(single, key=lambda p: single[p] - (capacities[p] or 0))
         return Cure({path: single[path]})
     return Cure(_cure_together(problem, capacities, found))
-
-
-def _full_streams(deadlock: Deadlock) -> list[str]:
-    """Those of the circle; of all that wait, where the circle has none."""
-    in_circle = [wait.stream for wait in deadlock.circle if wait.state == FULL]
-    return in_circle or [wait.stream for wait in deadlock.blocked if wait.state == FULL]
 
 
 def _cure_one(problem: _Problem, capacities: Capacities, path: str) -> int:
@@ -132,7 +137,7 @@ def _cure_together(problem: _Problem, capacities: Capacities, found: Solution) -
     """Opens the full streams of one circle after the other, then makes each as small as the others allow."""
     opened: dict[str, int | None] = {}
     while found.deadlock is not None:
-        full = _full_streams(found.deadlock)  # an opened one is never full
+        full = problem.full_streams(found.deadlock)  # an opened one is never full
         if not full:
             return {}
         opened |= dict.fromkeys(full)

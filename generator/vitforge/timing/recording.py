@@ -39,6 +39,7 @@ class Stream:
     name: str
     owner: int  # the block that declares it
     ordinal: int
+    latency: int = 0  # cycles that a token is on its way before it can be read
 
 
 @dataclass(frozen=True)

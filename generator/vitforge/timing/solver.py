@@ -118,14 +118,14 @@ def _loop_values(recording: Recording, timings: Mapping[str, LoopTiming]) -> NDA
 
 def _capacity_values(recording: Recording, capacities: Capacities) -> NDArray[np.int64]:
     values = []
-    for path in recording.stream_paths:
+    for stream, path in zip(recording.streams, recording.stream_paths, strict=True):
         if path not in capacities:
             raise ConfigError(f"stream {path} of the recording has no capacity")
         capacity = capacities[path]
         if capacity is not None and capacity < 1:
             raise ConfigError(f"stream {path} has capacity {capacity}; it starts at 1")
-        values.append(-1 if capacity is None else capacity)
-    return np.array(values or [0], np.int64)
+        values.append((-1 if capacity is None else capacity, stream.latency))
+    return np.array(values or [(0, 0)], np.int64)
 
 
 def _watch_values(recording: Recording, watch: str | None) -> NDArray[np.int64]:
