@@ -146,6 +146,11 @@ class BruteForce:
             for thread in ready:
                 self.fire(thread)
             moving = any(isinstance(t.now, Delay) or (t.waits and t.waits[-1][1] == "memory") for t in self.threads)
+            moving |= any(
+                at + self.recording.streams[stream].latency >= self.cycle
+                for stream, cycles in self.written_at.items()
+                for at in cycles[-1:]
+            )
             if not ready and not moving:
                 return False
             self.end_cycle()

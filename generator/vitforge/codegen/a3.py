@@ -10,15 +10,13 @@ from vitforge.codegen.engines import ConstantField
 from vitforge.codegen.environment import render
 from vitforge.codegen.storage import Binding
 from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, LANES, A3Design
-from vitforge.design.a3_memories import UNIT_BEATS, a3_memories
-from vitforge.design.geometry import ceil_div
+from vitforge.design.a3_memories import SHORT, UNIT_BEATS, a3_fifo_depths, a3_memories
 from vitforge.design.registers import SIM_SYMBOL
 from vitforge.design.resources import place_memories
 from vitforge.resources import data_dir
 
 Files = dict[str, bytes]
 COMMON_HEADERS = ("divide.hpp", "ints.hpp", "trace.hpp")  # of the ViT kernels that these use too
-_SLACK = 2  # words beyond what a FIFO must hold, so that its writer does not wait for the first read
 
 
 def a3_namespace(design: A3Design) -> str:
@@ -140,32 +138,17 @@ class UnitContext:
     deferred: bool
     approximate: bool
     group_words: int
-    score_group_depth: int
-    score_depth: int
-    weighted_depth: int
-    column_depth: int
-    pair_depth: int
-    mask_depth: int
-    result_depth: int
-    step_depth: int
+    depths: dict[str, int]  # FIFO -> words; those that need no more than others have `SHORT`
 
     @classmethod
     def build(cls, design: A3Design) -> UnitContext:
-        row_beats = ceil_div(design.d_max, design.per_beat)
-        deferred = design.numbers.is_deferred
+        short = dict.fromkeys(("column_beats", "steps", "masks", "scores"), SHORT)
         return cls(
             lanes=range(LANES),
-            deferred=deferred,
+            deferred=design.numbers.is_deferred,
             approximate=design.approximate,
             group_words=design.group_words,
-            score_group_depth=design.group_words + _SLACK,
-            score_depth=3 if deferred else design.n_max + _SLACK,
-            weighted_depth=design.row_words + 1,
-            column_depth=2 * row_beats + _SLACK,
-            pair_depth=design.row_words + 1,
-            mask_depth=design.group_words + LANES + _SLACK,
-            result_depth=ceil_div(design.d_max, design.result_per_beat) + _SLACK,
-            step_depth=row_beats + _SLACK,
+            depths=short | a3_fifo_depths(design),
         )
 
 
