@@ -10,38 +10,44 @@ from pathlib import Path
 import pytest
 
 from vitforge.csim.build import find_compiler
-from vitforge.design.loops import LOOPS
+from vitforge.design.loops import A3_LOOPS, LOOPS, LoopModel
 from vitforge.resources import data_dir
 
-KERNELS = sorted((data_dir("templates") / "include" / "vitforge").glob("*.hpp"))
-SOURCES = [*KERNELS, *sorted((data_dir("templates") / "hls").glob("*.hpp.jinja"))]
-MARKED = re.compile(r"#pragma HLS pipeline II=(\d+)\n(?:[^\n]*#pragma[^\n]*\n|//[^\n]*\n|[^\n{}]*;[^\n]*\n)*?"
+HEADERS, HLS = data_dir("templates") / "include" / "vitforge", data_dir("templates") / "hls"
+VIT = [*sorted(HEADERS.glob("*.hpp")), *sorted(HLS.glob("*.hpp.jinja"))]
+A3 = [*sorted((HEADERS / "a3").glob("*.hpp")), *sorted((HLS / "a3").glob("*.hpp.jinja")), HLS / "a3" / "top.cpp.jinja"]
+SOURCES = [*VIT, *A3]
+DMA = {"feed_beat", "drain_beat"}  # loops of the simulation, outside of the kernel
+MARKED = re.compile(r"#pragma HLS pipeline II=(\d+)( style=flp)?\n(?:[^\n]*#pragma[^\n]*\n|//[^\n]*\n|[^\n{}]*;[^\n]*\n)*?"
                     r"\s*VITFORGE_(?:KIND_)?ITERATION\(\"(\w+)\"")  # fmt: skip
 
 
-def marked_loops() -> list[tuple[str, int]]:
-    """(label, interval of the pragma) of every marked loop."""
-    return [(label, int(ii)) for source in SOURCES for ii, label in MARKED.findall(source.read_text())]
+def marked_loops(sources: list[Path]) -> list[tuple[str, int, bool]]:
+    """(label, interval of the pragma, whether it flushes) of every marked loop."""
+    found = [match for source in sources for match in MARKED.findall(source.read_text())]
+    return [(label, int(ii), bool(style)) for ii, style, label in found]
 
 
 def test_every_pipelined_loop_is_marked_once() -> None:
     pipelined = sum(source.read_text().count("#pragma HLS pipeline") for source in SOURCES)
     marks = sum(len(re.findall(r"^\s+VITFORGE_(?:KIND_)?ITERATION\(", source.read_text(), re.M)) for source in SOURCES)
-    assert pipelined == marks == len(marked_loops())
+    assert pipelined == marks == len(marked_loops(SOURCES))
 
 
-def test_the_table_has_every_loop_and_no_other() -> None:
-    assert {label for label, _ in marked_loops()} == set(LOOPS)
+@pytest.mark.parametrize(("sources", "table"), [(VIT, LOOPS), (A3, A3_LOOPS)], ids=["vit", "a3"])
+def test_the_table_has_every_loop_and_no_other(sources: list[Path], table: dict[str, LoopModel]) -> None:
+    assert {label for label, _, _ in marked_loops(sources)} == set(table) - DMA
 
 
-@pytest.mark.parametrize(("label", "interval"), marked_loops())
-def test_the_interval_is_that_of_the_pragma(label: str, interval: int) -> None:
-    assert LOOPS[label].interval == interval
-    assert LOOPS[label].depth >= 1
+@pytest.mark.parametrize(("label", "interval", "flushes"), marked_loops(SOURCES))
+def test_the_table_says_what_the_pragma_does(label: str, interval: int, flushes: bool) -> None:
+    loop = (A3_LOOPS | LOOPS)[label]
+    assert (loop.interval, loop.flushes) == (interval, flushes)
+    assert loop.depth >= 1
 
 
 def test_every_dataflow_function_is_marked_as_region() -> None:
-    for source in [*SOURCES, data_dir("templates") / "hls" / "top.cpp.jinja"]:
+    for source in [*SOURCES, HLS / "top.cpp.jinja"]:
         text = source.read_text()
         assert text.count("#pragma HLS dataflow\n") == len(re.findall(r"VITFORGE_REGION\(\"", text)), source.name
 
