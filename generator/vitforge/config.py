@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from vitforge.names import NAME_RULE, is_name
 from vitforge.validate import check, read_toml
 
+KernelName = Literal["vit", "a3"]
 HeaderSetName = Literal["vitforge", "amd"]
 Tokens = Annotated[int, Field(ge=2, le=256, multiple_of=2)]
 Tile = Annotated[int, Field(ge=1, le=128)]
@@ -49,10 +51,29 @@ class CsimConfig(_Table):
     headers: Annotated[list[HeaderSetName], Field(min_length=1)] = ["vitforge", "amd"]
 
 
-class ProjectConfig(_Table):
-    """A whole config file; ``ProjectConfig()`` is what an empty file means."""
+class A3Config(_Table):
+    """Sizes of an A3 overlay (meanings as in `vitforge.design.a3.A3Design`), and how to run it."""
 
-    name: str = "vit"
+    n_max: Annotated[int, Field(ge=1, le=4096)] | None = None
+    d_max: Annotated[int, Field(ge=1, le=512)] | None = None
+    width: Tile | None = None  # None = the most that fits, up to 64
+    units: Annotated[int, Field(ge=1, le=16)] | None = None
+    integer_bits: Annotated[int, Field(ge=1, le=7)] | None = None
+    fraction_bits: Annotated[int, Field(ge=2, le=6)] | None = None
+    normalisation: Literal["deferred", "divide_first"] | None = None
+    approximate: bool | None = None  # None = if it fits with a single unit
+    m: Annotated[int, Field(ge=1, le=4096)] | None = None  # at run time: iterations of selection; None = all rows
+    t: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None  # [percent]; None = keep all
+
+
+class ProjectConfig(_Table):
+    """A whole config file; ``ProjectConfig()`` is what an empty file means.
+
+    Settings of the other kernel than ``kernel`` mean nothing, so that one file can serve both.
+    """
+
+    kernel: KernelName = "vit"
+    name: str | None = None  # None = the kernel's
     board: str | None = None
     board_file: str | None = None
     model: str | None = None  # a directory of ``vitforge quantize``, a safetensors file, or a name of `MODEL_NAMES`
@@ -61,24 +82,36 @@ class ProjectConfig(_Table):
     folding: FoldingConfig = FoldingConfig()
     quantize: QuantizeConfig = QuantizeConfig()
     csim: CsimConfig = CsimConfig()
+    a3: A3Config = A3Config()
 
     @field_validator("name")
     @classmethod
-    def _name_is_safe(cls, name: str) -> str:
-        if not is_name(name):
+    def _name_is_safe(cls, name: str | None) -> str | None:
+        if name is not None and not is_name(name):
             raise ValueError(f"a name is {NAME_RULE}")
         return name
+
+    @property
+    def design_name(self) -> str:
+        """Of the design in the generated sources."""
+        return self.name or self.kernel
 
     def folding_overrides(self) -> dict[str, int]:
         """The folding values that the user insists on, by name."""
         return self.folding.model_dump(exclude_none=True)
 
-    def with_options(self, **options: Any) -> ProjectConfig:
-        """This config with the given keys replaced; None leaves a key alone. Raises `ConfigError` on a bad value."""
+    def with_options(self, a3: Mapping[str, Any] | None = None, **options: Any) -> ProjectConfig:
+        """This config with the given keys replaced; None leaves a key alone. Raises `ConfigError` on a bad value.
+
+        a3 : keys of the table of that name
+        """
         given = {key: value for key, value in options.items() if value is not None}
         kept = self.model_dump(exclude_unset=True)
         if "board" in given or "board_file" in given:
             kept = {key: value for key, value in kept.items() if key not in ("board", "board_file")}
+        given_a3 = {key: value for key, value in (a3 or {}).items() if value is not None}
+        if given_a3:
+            given["a3"] = {**kept.get("a3", {}), **given_a3}
         return check(ProjectConfig, {**kept, **given}, "command line", CONFIG_KEYS)
 
 
@@ -87,6 +120,7 @@ CONFIG_KEYS = {
     "folding": tuple(FoldingConfig.model_fields),
     "quantize": tuple(QuantizeConfig.model_fields),
     "csim": tuple(CsimConfig.model_fields),
+    "a3": tuple(A3Config.model_fields),
 }
 _PATH_KEYS = ("board_file", "model", "calibration")
 
@@ -110,6 +144,7 @@ TEMPLATE = """\
 
 name = "{name}"       # names the design in the generated sources
 board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.toml"
+kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attention alone, with the settings of [a3]
 
 # model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
 # calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
@@ -133,9 +168,21 @@ board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.t
 [csim]                       # for vitforge csim --config
 # images = 64                # for the whole-model comparison; by default fewer for large models
 # headers = ["vitforge", "amd"]
+
+[a3]                         # of kernel = "a3", which takes no model, folding or quantisation
+# n_max = 512                # most rows of key and value
+# d_max = 64                 # most elements of a row
+# width = 64                 # elements of a row in a cycle; by default the most that fits, up to 64
+# units = 1                  # pipelines; each takes two queries at a time
+# integer_bits = 4           # of an element, beside its sign
+# fraction_bits = 4
+# normalisation = "deferred" # once a result; or "divide_first", every weight, as in the paper
+# approximate = true         # candidate selection; by default if the board holds it
+# m = 256                    # at run time: iterations of candidate selection; by default all rows are taken
+# t = 5.0                    # at run time: least weight that is kept, in percent of the largest; by default all
 """
 
 
-def config_template(name: str = "vit", board: str = "zcu104") -> str:
-    """Text of a commented config file for ``vitforge init``."""
-    return TEMPLATE.format(name=name, board=board)
+def config_template(name: str | None = None, board: str = "zcu104", kernel: str = "vit") -> str:
+    """Text of a commented config file for ``vitforge init``; the name is by default the kernel's."""
+    return TEMPLATE.format(name=name or kernel, board=board, kernel=kernel)

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from vitforge.boards import Board
 from vitforge.codegen.project import host_files, project_file, report_files, test_bench_files
-from vitforge.codegen.vendor import vendor_files
+from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import ProjectConfig
 from vitforge.deploy.overlay import overlay_files
 from vitforge.design.alternatives import with_alternative
 from vitforge.design.fit import FitResult, fit
-from vitforge.errors import CapacityError
+from vitforge.design.identity import design_hash
+from vitforge.design.registers import TOP_NAME
+from vitforge.design.store import design_to_dict
+from vitforge.errors import CapacityError, ConfigError
 from vitforge.model.samples import sample_images
 from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
@@ -62,14 +65,22 @@ def project_files(
         "estimate": fitted.estimate.to_json(),
         "resources": fitted.resources.to_json(),
     }
+    hls = test_bench_files(design, model, images)
+    flow = FlowContext.build(
+        title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
+        board=design.board,
+        clock_mhz=design.clock_mhz,
+        top=TOP_NAME,
+        hls=hls,
+    )
     return (
-        test_bench_files(design, model, images)
+        hls
         | {f"weights/model/{name}": data for name, data in quantized_files(model).items()}
         | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
         | host_files()
-        | vendor_files(design)
+        | vendor_files(flow)
         | report_files(reports)
-        | {"project.json": project_file(design, settings)}
+        | {"project.json": project_file("vit", design_hash(design), design_to_dict(design), settings)}
     )
 
 
@@ -93,18 +104,22 @@ def generate(
     CapacityError
         If no folding fits the board; names resource, need and limit, and the smallest board that would do.
     ConfigError
-        If the clock or a folding override is not possible.
+        If the clock or a folding override is not possible, or ``config`` is for another kernel.
     OutputError
         If ``output`` exists and is not ours, or cannot be written; what was there stays whole.
     """
     config = config or ProjectConfig()
+    if config.kernel != "vit":
+        raise ConfigError(
+            f"kernel is {config.kernel!r}, and this generates 'vit'; call vitforge.a3_generate.generate_a3"
+        )
     notify = progress or (lambda what, done, total: None)
     model = model or _model_of(config, progress)
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
     notify("choose the folding", 0, 1)
     overrides = config.folding_overrides()
     try:
-        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.name)
+        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.design_name)
     except CapacityError as error:
         raise with_alternative(error, model.shape, board, clock, overrides) from None
     notify("write the project", 0, 1)

@@ -32,7 +32,9 @@ DESIGNS = {
         # 10-bit codes fit no DSP in pairs; rows and columns that divide nothing.
         _design("plain", "pynq-z2", n_max=33, d_max=10, width=4, numbers=A3Numbers(fraction_bits=5)),
         # Without candidate selection; tables of 256 entries.
-        _design("base", n_max=20, d_max=7, width=8, approximate=False, numbers=A3Numbers(integer_bits=2, fraction_bits=6)),
+        _design(
+            "base", n_max=20, d_max=7, width=8, approximate=False, numbers=A3Numbers(integer_bits=2, fraction_bits=6)
+        ),
     )
 }
 

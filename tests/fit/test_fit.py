@@ -114,7 +114,7 @@ def test_distributed_ram_takes_what_block_ram_cannot() -> None:
     """DeiT-Small on a KV260 needs more block RAM than the cap; small banks go to LUTs, a stated share at most."""
     found = fit(deit(384, 6), load_board("kv260"))
     board, design = found.design.board, found.design
-    placed = place_memories(design, memories(design))
+    placed = place_memories(board, memories(design))
     always = sum(item.copies * item.luts for item in memories(design) if item.is_lutram)
     assert always < placed.lut <= board.lut * DISTRIBUTED_SHARE
     assert placed.bram36 <= board.limit("bram36") and placed.uram <= board.limit("uram")

@@ -99,7 +99,7 @@ def test_only_what_is_too_much_for_block_ram_goes_elsewhere() -> None:
         board = dataclasses.replace(small, bram36=bram36, uram=uram, lut=lut)
         design = dataclasses.replace(DESIGNS["ragged"], board=board)
         items = memories(design)
-        placed = place_memories(design, items)
+        placed = place_memories(board, items)
         kinds = {"bram": 0, "uram": 0, "lutram": 0}
         for item in items:
             assert sum(placed.bindings[item.name].values()) == item.copies

@@ -20,7 +20,7 @@ from vitforge.config import load_config
 from vitforge_host.blob import BlobError
 from vitforge_host.errors import AcceleratorTimeout, BusError, OverlayError
 
-COMMANDS = ["boards", "csim", "demo", "doctor", "estimate", "generate", "init", "quantize", "trace"]
+COMMANDS = ["a3", "boards", "csim", "demo", "doctor", "estimate", "generate", "init", "quantize", "trace"]
 
 
 def refused(outcome: Outcome, message: str) -> None:
@@ -96,6 +96,13 @@ def test_init_writes_a_config_that_loads(vitforge: Vitforge, tmp_path: Path) -> 
     assert file.read_text() == "mine"
 
 
+def test_init_of_an_a3_overlay(vitforge: Vitforge, tmp_path: Path) -> None:
+    file = tmp_path / "vitforge.toml"
+    assert vitforge("init", file, "--kernel", "a3").code == 0
+    settings = load_config(file)
+    assert (settings.kernel, settings.name) == ("a3", "a3")
+
+
 def test_init_refuses_bad_names(vitforge: Vitforge, tmp_path: Path) -> None:
     refused(vitforge("init", tmp_path / "a", "--name", 'x"\n[csim]'), "is not allowed")
     refused(vitforge("init", tmp_path / "a", "--board", "kv26"), "did you mean 'kv260'?")
@@ -117,6 +124,9 @@ def test_init_refuses_bad_names(vitforge: Vitforge, tmp_path: Path) -> None:
         (["--board", "zcu104", "--clock-mhz", "-1"], "", "clock_mhz = -1.0 should be greater than 0"),
         (["--board", "zcu104"], "[folding]\ntc = 0", "folding.tc = 0 should be greater than or equal to 1"),
         (["--board", "zcu104", "--model", "none.safetensors"], "", "none.safetensors"),
+        (["--board", "zcu104", "--n-max", "20"], "", "--n-max is an option of kernel a3, and this is kernel vit"),
+        (["--board", "zcu104", "--kernel", "a3", "--model", "x"], "", "--model is an option of kernel vit"),
+        (["--board", "zcu104"], "kernel = 'a4'", "kernel = 'a4' should be 'vit' or 'a3'"),
     ],
 )
 def test_generate_refuses_bad_input_and_writes_nothing(
@@ -142,6 +152,17 @@ def test_a_directory_that_is_not_ours_is_left_alone(command: list[str], vitforge
 
 def test_csim_of_no_project(vitforge: Vitforge, tmp_path: Path) -> None:
     refused(vitforge("csim", tmp_path), "project.json cannot be read")
+
+
+@pytest.mark.parametrize("option", [["--n", "20"], ["--d", "64"], ["--m", "10"], ["--t", "5"]])
+def test_trace_takes_options_of_the_kernel_that_the_project_has(
+    option: list[str], vitforge: Vitforge, tmp_path: Path
+) -> None:
+    (tmp_path / "project.json").write_text(
+        '{"generator": "vitforge", "settings": {}}'
+    )  # from before there was a choice
+    outcome = vitforge("trace", tmp_path, *option)
+    refused(outcome, f"{option[0]} is for an A3 overlay, and {tmp_path} is a Vision Transformer; leave it out")
 
 
 def test_generate_works_alone_in_an_empty_directory(

@@ -18,8 +18,10 @@ VIT = [*sorted(HEADERS.glob("*.hpp")), *sorted(HLS.glob("*.hpp.jinja"))]
 A3 = [*sorted((HEADERS / "a3").glob("*.hpp")), *sorted((HLS / "a3").glob("*.hpp.jinja")), HLS / "a3" / "top.cpp.jinja"]
 SOURCES = [*VIT, *A3]
 DMA = {"feed_beat", "drain_beat"}  # loops of the simulation, outside of the kernel
-MARKED = re.compile(r"#pragma HLS pipeline II=(\d+)( style=flp)?\n(?:[^\n]*#pragma[^\n]*\n|//[^\n]*\n|[^\n{}]*;[^\n]*\n)*?"
-                    r"\s*VITFORGE_(?:KIND_)?ITERATION\(\"(\w+)\"")  # fmt: skip
+MARKED = re.compile(
+    r"#pragma HLS pipeline II=(\d+)( style=flp)?\n(?:[^\n]*#pragma[^\n]*\n|//[^\n]*\n|[^\n{}]*;[^\n]*\n)*?"
+    r"\s*VITFORGE_(?:KIND_)?ITERATION\(\"(\w+)\""
+)
 
 
 def marked_loops(sources: list[Path]) -> list[tuple[str, int, bool]]:

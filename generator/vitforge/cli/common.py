@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from vitforge.errors import ConfigError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 ProgressCallback = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -33,6 +35,13 @@ def output_option(default: str | None, text: str) -> Callable[[Command], Command
     """``-o/--output DIR`` with its default named in the help."""
     shown = f"{text} [default: {default}]" if default else text
     return click.option("-o", "--output", type=PATH, metavar="DIR", help=shown)
+
+
+def refuse_options(why: str, **options: object) -> None:
+    """Raise `ConfigError` about the first of ``options`` that was given, "--name ``why``"."""
+    for name, value in options.items():
+        if value not in (None, ()):
+            raise ConfigError(f"--{name.replace('_', '-')} {why}; leave it out")
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -57,6 +66,24 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console().print(table)
+
+
+def print_content(title: str, content: Mapping[str, Any]) -> None:
+    """What ``--json`` would print, as tables: plain values first, then each list and each object under its name."""
+    plain = {name: value for name, value in content.items() if not isinstance(value, (Mapping, list, tuple))}
+    print_facts(title, {_words(name): value for name, value in plain.items()})
+    for name, value in content.items():
+        if isinstance(value, Mapping) and value:
+            print_facts(_words(name), {_words(str(key)): entry for key, entry in value.items()})
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(row, Mapping) for row in value):
+            columns = [str(key) for key in value[0]]
+            print_table(
+                _words(name), [_words(key) for key in columns], [[row.get(key) for key in columns] for row in value]
+            )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def print_facts(title: str, facts: Mapping[str, object]) -> None:

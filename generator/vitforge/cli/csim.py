@@ -5,10 +5,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from vitforge.cli.common import PATH, config_option, debug_option, json_option, print_json, print_table, progress_bars
+from vitforge.cli.common import (
+    PATH,
+    ProgressCallback,
+    config_option,
+    debug_option,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    refuse_options,
+)
+
+if TYPE_CHECKING:
+    from vitforge.config import CsimConfig
+    from vitforge.csim.a3 import A3CsimResult
+    from vitforge.csim.run import CsimResult
 
 
 @click.command(epilog="Example: vitforge csim vitforge-zcu104 --images 64 --headers amd")
@@ -32,26 +48,48 @@ def csim(directory: Path, images: int | None, headers: tuple[str, ...], config: 
     Exit code 1 if anything differs.
     """
     from vitforge.config import load_config
-    from vitforge.csim.run import csim as run
 
     settings = load_config(config).csim
-    images = settings.images if images is None else images
-    headers = headers or tuple(settings.headers)
     with progress_bars(as_json) as progress:
-        result = run(directory, images=images, headers=headers, progress=progress)
+        result = _run(directory, images, headers or tuple(settings.headers), settings, progress)
     if as_json:
         print_json(result.to_json())
     else:
         rows = [(row["name"], row["elements"], row["mismatches"]) for row in result.kernels()]
         print_table("", ("kernel", "elements compared", "mismatches"), rows)
-        sets = " and ".join(result.checks)
-        count = f"{result.images} images" + (", chosen for the size of the model" if result.images_chosen else "")
-        click.echo(f"{result.mismatches} mismatches with {sets} headers, {count}, {result.seconds:.1f} s")
-        if result.seconds_per_image and result.macs_per_second:
-            click.echo(
-                f"the whole model takes {result.seconds_per_image:.3g} s an image with vitforge headers on one core, "
-                f"{result.macs_per_second / 1e9:.3g} billion multiplications a second"
-            )
+        _print_summary(result)
     if result.mismatches:
         click.echo(f"vitforge: csim differs from the golden model: {result.first_mismatch()}", err=True)
         sys.exit(1)
+
+
+def _run(
+    directory: Path, images: int | None, headers: tuple[str, ...], settings: CsimConfig, progress: ProgressCallback
+) -> CsimResult | A3CsimResult:
+    from vitforge.csim.project import kernel_of
+
+    if kernel_of(directory) == "a3":
+        from vitforge.csim.a3 import csim_a3
+
+        refuse_options(f"is for a Vision Transformer, and {directory} is an A3 overlay", images=images)
+        return csim_a3(directory, headers=headers, progress=progress)
+    from vitforge.csim.run import csim as csim_vit
+
+    images = settings.images if images is None else images
+    return csim_vit(directory, images=images, headers=headers, progress=progress)
+
+
+def _print_summary(result: CsimResult | A3CsimResult) -> None:
+    from vitforge.csim.a3 import A3CsimResult
+
+    found = f"{result.mismatches} mismatches with {' and '.join(result.checks)} headers"
+    if isinstance(result, A3CsimResult):
+        click.echo(f"{found}, {result.seconds:.1f} s")
+        return
+    count = f"{result.images} images" + (", chosen for the size of the model" if result.images_chosen else "")
+    click.echo(f"{found}, {count}, {result.seconds:.1f} s")
+    if result.seconds_per_image and result.macs_per_second:
+        click.echo(
+            f"the whole model takes {result.seconds_per_image:.3g} s an image with vitforge headers on one core, "
+            f"{result.macs_per_second / 1e9:.3g} billion multiplications a second"
+        )

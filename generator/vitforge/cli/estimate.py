@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, print_facts, print_json
+from vitforge.cli.common import PATH, debug_option, json_option, print_content, print_facts, print_json
 
 
 @click.command(epilog="Example: vitforge estimate vitforge-zcu104")
@@ -17,8 +17,14 @@ from vitforge.cli.common import PATH, debug_option, json_option, print_facts, pr
 def estimate(directory: Path, as_json: bool) -> None:
     """Cycles of the project in DIRECTORY by the closed form that chose its folding; nothing is run.
 
-    `vitforge trace` simulates the same project and takes longer.
+    Of an A3 overlay with the largest key, all rows taken. `vitforge trace` simulates the same project; it takes longer.
     """
+    from vitforge.csim.project import kernel_of
+
+    (_estimate_a3 if kernel_of(directory) == "a3" else _estimate_vit)(directory, as_json)
+
+
+def _estimate_vit(directory: Path, as_json: bool) -> None:
     from vitforge.csim.project import load_project
     from vitforge.timing.estimate import estimate as run
 
@@ -40,3 +46,15 @@ def estimate(directory: Path, as_json: bool) -> None:
             "limited by": result.limited_by,
         },
     )
+
+
+def _estimate_a3(directory: Path, as_json: bool) -> None:
+    from vitforge.csim.project import load_a3_project
+    from vitforge.timing.a3_estimate import a3_cycles
+
+    design = load_a3_project(directory).design
+    result = a3_cycles(design, design.n_max, design.d_max).to_json()
+    if as_json:
+        print_json(result)
+        return
+    print_content(f"{design.name} on {design.board.title}, modelled", result)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vitforge.cli.common import (
     PATH,
+    ProgressCallback,
     config_option,
     debug_option,
     json_option,
@@ -17,9 +18,13 @@ from vitforge.cli.common import (
     print_facts,
     print_json,
     progress_bars,
+    refuse_options,
 )
 
 if TYPE_CHECKING:
+    from vitforge.a3_generate import A3GenerateResult
+    from vitforge.boards import Board
+    from vitforge.config import ProjectConfig
     from vitforge.generate import GenerateResult
 
 
@@ -28,6 +33,12 @@ if TYPE_CHECKING:
 @click.option("--board-file", type=PATH, metavar="TOML", help="A board of your own instead.")
 @config_option
 @click.option(
+    "--kernel",
+    type=click.Choice(["vit", "a3"]),
+    help="A whole Vision Transformer, or attention alone: the A3 overlay, whose other settings are in the table [a3] "
+    "of the config file.  [default: vit]",
+)
+@click.option(
     "--model",
     metavar="PATH",
     help="Quantised directory, .safetensors file, or deit_tiny, deit_small or deit_base: the published shapes with "
@@ -35,20 +46,33 @@ if TYPE_CHECKING:
 )
 @click.option("--calibration", metavar="PATH", help="Images to quantise a .safetensors model with.")
 @click.option("--clock-mhz", type=float, metavar="MHZ", help="PL clock.  [default: the board's]")
-@output_option("vitforge-BOARD", "Directory of the project.")
+@click.option("--n-max", type=int, help="a3: most rows of key and value.  [default: 512]")
+@click.option("--d-max", type=int, help="a3: most elements of a row.  [default: 64]")
+@click.option("--units", type=int, help="a3: pipelines, each takes two queries at a time.  [default: 1]")
+@click.option(
+    "--normalisation",
+    type=click.Choice(["deferred", "divide_first"]),
+    help="a3: divide once a result, or every weight as the paper does.  [default: deferred]",
+)
+@output_option("vitforge-BOARD, or vitforge-a3-BOARD", "Directory of the project.")
 @json_option
 @debug_option
 def generate(
     board: str | None,
     board_file: Path | None,
     config: Path | None,
+    kernel: str | None,
     model: str | None,
     calibration: str | None,
     clock_mhz: float | None,
+    n_max: int | None,
+    d_max: int | None,
+    units: int | None,
+    normalisation: str | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Choose a folding for model and board, and write the complete HLS project."""
+    """Choose a folding for model and board, or size an A3 overlay, and write the complete HLS project."""
     from vitforge.boards import load_board, load_board_file
     from vitforge.config import load_config
     from vitforge.errors import ConfigError
@@ -56,50 +80,84 @@ def generate(
 
     if board and board_file:
         raise ConfigError("--board and --board-file both name a board; give one of them")
+    sizes = {"n_max": n_max, "d_max": d_max, "units": units, "normalisation": normalisation}
     settings = load_config(config).with_options(
+        kernel=kernel,
         board=board,
         board_file=str(board_file) if board_file else None,
         model=model,
         calibration=calibration,
         clock_mhz=clock_mhz,
+        a3=sizes,
     )
+    if settings.kernel == "a3":
+        refuse_options("is an option of kernel vit, and this is kernel a3", model=model, calibration=calibration)
+    else:
+        refuse_options("is an option of kernel a3, and this is kernel vit", **sizes)
     if settings.board_file:
         target = load_board_file(Path(settings.board_file))
     elif settings.board:
         target = load_board(settings.board)
     else:
         raise ConfigError('no board is given; add --board zcu104, or board = "zcu104" to the config file')
-    output = output or Path(f"vitforge-{target.name}")
+    output = output or Path(f"vitforge-{'a3-' if settings.kernel == 'a3' else ''}{target.name}")
     check_output(output)
-
-    from vitforge.generate import generate as run  # after the checks: it imports everything
-
     with progress_bars(as_json) as progress:
-        result = run(board=target, output=output, config=settings, progress=progress)
+        result = _run(settings, target, output, progress)
     if as_json:
         print_json(result.to_json())
     else:
-        print_result(result)
+        _print(result)
         click.echo(f"\nproject: {output}   next: vitforge csim {output}")
 
 
-def print_result(result: GenerateResult) -> None:
+def _run(
+    config: ProjectConfig, board: Board, output: Path, progress: ProgressCallback
+) -> GenerateResult | A3GenerateResult:
+    """Imports what the kernel needs, after the checks: that is nearly everything."""
+    if config.kernel == "a3":
+        from vitforge.a3_generate import generate_a3
+
+        return generate_a3(board=board, output=output, config=config, progress=progress)
+    from vitforge.generate import generate as generate_vit
+
+    return generate_vit(board=board, output=output, config=config, progress=progress)
+
+
+def _print(result: GenerateResult | A3GenerateResult) -> None:
     """The choice, its reasons and the predicted figures, as a table on stdout."""
-    facts = result.to_json()
+    facts: dict[str, Any] = dict(result.to_json())
     design = result.fitted.design
     board = design.board
     used = {
         name: f"{facts[key]:,} of {getattr(board, key):,} (limit {board.limit(key):,})"
         for name, key in (("DSP", "dsp"), ("BRAM36", "bram36"), ("URAM", "uram"), ("LUT", "lut"), ("FF", "ff"))
     }
-    folding = ", ".join(f"{name} {value}" for name, value in facts["folding"].items())  # type: ignore[attr-defined]
-    print_facts(
-        f"{design.name} on {board.title}, {design.clock_mhz:g} MHz",
-        {
-            "folding": folding,
-            "why": "\n".join(str(reason) for reason in result.fitted.reasons),
-            **used,
-            "cycles per image, modelled": facts["cycles_per_image"],
-            "images per second, modelled": facts["fps"],
-        },
-    )
+    choice, figures = (_a3_rows if facts.get("kernel") == "a3" else _vit_rows)(facts)
+    why = {"why": "\n".join(facts["reasons"])}
+    print_facts(f"{design.name} on {board.title}, {design.clock_mhz:g} MHz", {**choice, **why, **used, **figures})
+
+
+def _vit_rows(facts: dict[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
+    """What was chosen, and the modelled figures."""
+    folding = ", ".join(f"{name} {value}" for name, value in facts["folding"].items())
+    return {"folding": folding}, {
+        "cycles per image, modelled": facts["cycles_per_image"],
+        "images per second, modelled": facts["fps"],
+    }
+
+
+def _a3_rows(facts: dict[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
+    """The same of an A3 overlay."""
+    selection = f"up to {facts['m_max']} iterations" if facts["approximate"] else "none"
+    i, f, n, d = (facts[key] for key in ("integer_bits", "fraction_bits", "n_max", "d_max"))
+    return {
+        "keys and values": f"up to {n} rows of {d} elements, {facts['width']} of them a cycle",
+        "numbers": f"{i} + {f} bits and a sign, division {facts['normalisation'].replace('_', ' ')}",
+        "candidate selection": selection,
+        "units": f"{facts['units']} of {facts['units_that_fit']} that fit; {facts['queries_at_once']} queries at once",
+    }, {
+        f"cycles per query of {n} rows, modelled": facts["cycles_per_query"],
+        "latency of one query, modelled": f"{facts['latency_cycles']:,} cycles",
+        "queries per second, modelled": facts["queries_per_second"],
+    }

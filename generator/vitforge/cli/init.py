@@ -13,16 +13,17 @@ from vitforge.cli.common import PATH, debug_option
 @click.command(epilog="Example: vitforge init --board kv260 && vitforge generate --config vitforge.toml")
 @click.argument("path", type=PATH, default="vitforge.toml")
 @click.option("--board", default="zcu104", show_default=True, help="Board to write into it.")
-@click.option("--name", default="vit", show_default=True, help="Name of the design.")
+@click.option("--kernel", type=click.Choice(["vit", "a3"]), default="vit", show_default=True, help="What to build.")
+@click.option("--name", help="Name of the design.  [default: the kernel's]")
 @debug_option
-def init(path: Path, board: str, name: str) -> None:
+def init(path: Path, board: str, kernel: str, name: str | None) -> None:
     """Write a commented config file to PATH (vitforge.toml); an existing file is left alone."""
     from vitforge.boards import load_board
     from vitforge.config import config_template
     from vitforge.errors import OutputError
     from vitforge.names import check_name
 
-    text = config_template(check_name(name, "--name"), load_board(board).name)
+    text = config_template(check_name(name or kernel, "--name"), load_board(board).name, kernel)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

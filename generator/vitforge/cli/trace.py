@@ -5,20 +5,39 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, print_facts, print_json, print_table, progress_bars
+from vitforge.cli.common import (
+    PATH,
+    ProgressCallback,
+    debug_option,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bars,
+    refuse_options,
+)
 from vitforge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from vitforge.timing.a3_report import A3TraceReport
     from vitforge.timing.report import TraceReport
+
+_MODES = {"base": "all rows", "approx": "candidates alone"}
 
 
 @click.command(epilog="Example: vitforge trace vitforge-zcu104 --perfetto timeline.json")
 @click.argument("directory", type=PATH)
 @click.option("--images", type=int, help="Images of the launch that is simulated.  [default: 12]")
+@click.option("--n", type=int, help="A3: rows of key and value.  [default: 320, or as many as fit]")
+@click.option("--d", type=int, help="A3: elements of a row.  [default: as many as fit]")
+@click.option("--m", type=int, help="A3: iterations of candidate selection.  [default: the project's, else n / 2]")
+@click.option(
+    "--t", type=float, help="A3: least weight kept, in percent of the largest.  [default: the project's, else 5]"
+)
 @click.option("--depth", "depths", multiple=True, metavar="FIFO=N", help="Another depth of a FIFO; can be repeated.")
 @click.option("--clock-mhz", type=float, help="Another clock.  [default: the design's]")
 @click.option("--perfetto", type=PATH, metavar="FILE", help="Write a timeline that opens in ui.perfetto.dev.")
@@ -27,6 +46,10 @@ if TYPE_CHECKING:
 def trace(
     directory: Path,
     images: int | None,
+    n: int | None,
+    d: int | None,
+    m: int | None,
+    t: float | None,
     depths: tuple[str, ...],
     clock_mhz: float | None,
     perfetto: Path | None,
@@ -37,29 +60,46 @@ def trace(
     It runs csim and replays its processes cycle by cycle; no vendor tool is needed. The figures assume that the tool
     reaches the initiation intervals and the clock written in the design. Exit code 1 on a deadlock.
     """
+    from vitforge.csim.project import kernel_of
+
+    if perfetto is not None and not perfetto.absolute().parent.is_dir():
+        raise ConfigError(f"{perfetto.absolute().parent} is no directory; --perfetto takes a file to write")
+    sizes: dict[str, Any] = {"n": n, "d": d, "m": m, "t": t}
+    kernel = kernel_of(directory)
+    if kernel == "a3":
+        why = f"is for a Vision Transformer, and {directory} is an A3 overlay"
+        refuse_options(why, images=images, perfetto=perfetto)
+    else:
+        refuse_options(f"is for an A3 overlay, and {directory} is a Vision Transformer", **sizes)
+    asked: dict[str, Any] = {"depths": dict(map(_depth, depths)), "clock_mhz": clock_mhz}
+    report: Any
+    with progress_bars(as_json) as progress:
+        if kernel == "a3":
+            from vitforge.timing.a3_trace import trace_a3
+
+            report = trace_a3(directory, **sizes, **asked, progress=progress).report
+        else:
+            report = _trace_vit(directory, images, asked, perfetto, progress)
+    if as_json:
+        print_json(report.to_json())
+    elif report.deadlock is None:
+        (_print_a3 if kernel == "a3" else _print)(report)
+    if report.deadlock is not None:
+        click.echo(f"vitforge: {_deadlock_sentence(report.deadlock)}", err=True)
+        sys.exit(1)
+
+
+def _trace_vit(
+    directory: Path, images: int | None, asked: dict[str, Any], perfetto: Path | None, progress: ProgressCallback
+) -> TraceReport:
     from vitforge.timing.timeline import write_perfetto
     from vitforge.timing.trace import IMAGES
     from vitforge.timing.trace import trace as run
 
-    if perfetto is not None and not perfetto.absolute().parent.is_dir():
-        raise ConfigError(f"{perfetto.absolute().parent} is no directory; --perfetto takes a file to write")
-    with progress_bars(as_json) as progress:
-        result = run(
-            directory,
-            images=IMAGES if images is None else images,
-            depths=dict(map(_depth, depths)),
-            clock_mhz=clock_mhz,
-            progress=progress,
-        )
-        if perfetto is not None and result.report.deadlock is None:
-            write_perfetto(result, perfetto)
-    if as_json:
-        print_json(result.report.to_json())
-    elif result.report.deadlock is None:
-        _print(result.report)
-    if result.report.deadlock is not None:
-        click.echo(f"vitforge: {_deadlock_sentence(result.report.deadlock)}", err=True)
-        sys.exit(1)
+    result = run(directory, images=IMAGES if images is None else images, **asked, progress=progress)
+    if perfetto is not None and result.report.deadlock is None:
+        write_perfetto(result, perfetto)
+    return result.report
 
 
 def _depth(text: str) -> tuple[str, int]:
@@ -93,8 +133,45 @@ def _print(report: TraceReport) -> None:
     print_table("busy", ("unit", "fraction"), [(name, value) for name, value in report.busy.items()])
     stalls = [(row.unit, row.cause, row.fraction) for row in report.stalls]
     print_table("stalls", ("unit", "waits for", "fraction"), stalls)
+    _print_fifos(report)
+    print_facts("ping-pong buffers", report.buffers)
+    _print_loops(report)
+
+
+def _print_fifos(report: TraceReport | A3TraceReport) -> None:
     fifos = [(row.name, row.depth, row.occupancy, row.smallest) for row in report.fifos]
     print_table("FIFOs", ("name", "depth", "fullest", "smallest that costs nothing"), fifos)
-    print_facts("ping-pong buffers", report.buffers)
+
+
+def _print_loops(report: TraceReport | A3TraceReport) -> None:
     loops = [(name, row["interval"], row["depth"], row["what"]) for name, row in report.loops.items()]
     print_table("assumed of each loop", ("loop", "II", "depth", ""), loops)
+
+
+def _print_a3(report: A3TraceReport) -> None:
+    facts: dict[str, object] = {
+        "cycles per query, all rows": report.base_cycles_per_query,
+        "queries per second, all rows": report.base_queries_per_second,
+        "latency of one query, all rows": report.base_latency_cycles,
+    }
+    if report.m is not None:
+        facts |= {
+            f"cycles per query, M = {report.m}, T = {report.t:g} %": report.approx_cycles_per_query,
+            "queries per second": report.approx_queries_per_second,
+            "latency of one query": report.approx_latency_cycles,
+            "candidates and rows kept of a query": f"{report.candidates:.1f} and {report.kept:.1f} of {report.n}",
+        }
+    facts |= {"cycles of a load": report.load_cycles, "DSP": report.dsp}
+    units = f"{report.units} unit{'s' * (report.units > 1)}"
+    print_facts(
+        f"simulated, n = {report.n}, d = {report.d}, {units}, {report.queries_at_once} queries at once, "
+        f"{report.clock_mhz:g} MHz",
+        facts,
+    )
+    for mode, busy in report.busy.items():
+        print_table(f"busy, {_MODES[mode]}", ("process", "fraction"), list(busy.items()))
+    for mode, rows in report.stalls.items():
+        stalls = [(row.unit, row.cause, row.fraction) for row in rows]
+        print_table(f"stalls, {_MODES[mode]}", ("process", "waits for", "fraction"), stalls)
+    _print_fifos(report)
+    _print_loops(report)

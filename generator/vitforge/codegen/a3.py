@@ -119,6 +119,7 @@ def _number_fields(design: A3Design) -> list[tuple[str, int, str]]:
         ("total_bits", design.total_bits, "sum of the products that selection accepts, signed"),
         ("score_bits", numbers.score_bits, "a score, and a weight: fractions"),
         ("score_limit", numbers.score_limit, "exp(0) saturates"),
+        ("exp_rows", design.exp_rows, "rows of which the exponent takes the score in a cycle"),
         ("exp_range", numbers.exp_range, "distances from here on score 0"),
         ("sum_bits", design.sum_bits, "sum of scores, unsigned"),
         ("acc_bits", design.acc_bits, "sum of weighted values, signed"),

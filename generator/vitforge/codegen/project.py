@@ -25,9 +25,7 @@ from vitforge.codegen.context import (
 from vitforge.codegen.environment import render
 from vitforge.codegen.storage import StorageContext
 from vitforge.design.design import Design
-from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
-from vitforge.design.store import design_to_dict
 from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
@@ -118,14 +116,20 @@ def report_files(reports: Mapping[str, object]) -> Files:
     return {f"report/{name}.json": _json(content) for name, content in reports.items()}
 
 
-def project_file(design: Design, settings: dict[str, object]) -> bytes:
-    """project.json: what the project was made from, so that later commands need nothing else."""
+def project_file(
+    kernel: str, design_hash: bytes, design: Mapping[str, object], settings: Mapping[str, object]
+) -> bytes:
+    """project.json: what the project was made from, so that later commands need nothing else.
+
+    design : its plain data
+    """
     return _json(
         {
             "generator": "vitforge",
             "version": __version__,
-            "design_hash": design_hash(design).hex(),
-            "design": design_to_dict(design),
+            "kernel": kernel,
+            "design_hash": design_hash.hex(),
+            "design": design,
             "settings": settings,
         }
     )

@@ -44,7 +44,7 @@ class StorageContext:
 
     @classmethod
     def build(cls, design: Design) -> StorageContext:
-        places = place_memories(design, memories(design)).bindings
+        places = place_memories(design.board, memories(design)).bindings
         rows = []
         for name, arrays in ARRAYS.items():
             kinds = [kind for kind in _ORDER for _ in range(places[name].get(kind, 0))]

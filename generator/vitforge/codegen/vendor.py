@@ -3,22 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vitforge.boards import Board
 from vitforge.codegen.environment import render
-from vitforge.design.design import Design
-from vitforge.design.registers import IP_LIBRARY, IP_VENDOR, IP_VERSION, TOP_NAME
+from vitforge.design.registers import IP_LIBRARY, IP_VENDOR, IP_VERSION
 
-DATA_FILES = (
-    "data/blob.bin",
-    "data/images.bin",
-    "data/list_ln1.bin",
-    "data/list_ln2.bin",
-    "data/list_nmp.bin",
-    "data/list_nsa.bin",
-    "data/logits.bin",
-)
+_HLS = "hls/"  # the paths in the config file are relative to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +25,20 @@ class FlowContext:
     data_files: Sequence[str]
 
     @classmethod
-    def build(cls, design: Design) -> FlowContext:
+    def build(cls, *, title: str, board: Board, clock_mhz: float, top: str, hls: Iterable[str]) -> FlowContext:
+        """hls : paths in the project of what the tools read; those below hls/data go to the test bench"""
         return cls(
-            title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
-            part=design.board.part,
-            clock_mhz=f"{design.clock_mhz:g}",
-            top=TOP_NAME,
-            vlnv={"vendor": IP_VENDOR, "library": IP_LIBRARY, "name": TOP_NAME, "version": IP_VERSION},
-            data_files=DATA_FILES,
+            title=title,
+            part=board.part,
+            clock_mhz=f"{clock_mhz:g}",
+            top=top,
+            vlnv={"vendor": IP_VENDOR, "library": IP_LIBRARY, "name": top, "version": IP_VERSION},
+            data_files=sorted(name.removeprefix(_HLS) for name in hls if name.startswith(f"{_HLS}data/")),
         )
 
 
-def vendor_files(design: Design) -> dict[str, bytes]:
+def vendor_files(flow: FlowContext) -> dict[str, bytes]:
     """``hls/hls_config.cfg`` and ``vitis/``, by path in the project."""
-    flow = FlowContext.build(design)
     texts = {
         "hls/hls_config.cfg": render("vitis/hls_config.cfg.jinja", flow=flow),
         "vitis/run_hls.tcl": render("vitis/run_hls.tcl.jinja", flow=flow),

@@ -130,9 +130,7 @@ def check_pipeline(library: A3Library, check: KernelCheck) -> None:
             settings += [(max(1, int(share * n)), t) for share, t in _SETTINGS] + [(max(1, n // 4), None)]
         for m, t in settings:
             scale = 1.0 if "coarse" in case.name else d**-0.5
-            golden = attend(
-                case.keys, case.values, case.queries, numbers=library.design.numbers, scale=scale, m=m, t=t
-            )
+            golden = attend(case.keys, case.values, case.queries, numbers=library.design.numbers, scale=scale, m=m, t=t)
             result, registers = library.query(case.queries, n, scale=scale, m=m, t=t)
             name = f"{case.name}, M {m}, T {t}"
             check.compare(f"{name}: result", golden.result, result)

@@ -51,7 +51,8 @@ class A3Library:
     def load(self, keys: NDArray, values: NDArray, unit_mask: int | None = None) -> dict[str, int]:
         """Keys and values (n, d) into the units of ``unit_mask``, by default into all."""
         mask = (1 << self.design.units) - 1 if unit_mask is None else unit_mask
-        return self.launch(load_registers(*keys.shape, mask), load_packet(self.design, keys, values), 0).registers
+        n, d = keys.shape
+        return self.launch(load_registers(n, d, mask), load_packet(self.design, keys, values), 0).registers
 
     def query(
         self,
@@ -65,9 +66,7 @@ class A3Library:
         """Results (b, d) of queries (b, d) over ``n`` loaded rows, and the output registers."""
         design, (count, d) = self.design, queries.shape
         capacity = count * ceil_div(d * design.numbers.result_bytes, design.beat_bytes) * design.beat_bytes
-        done = self.launch(
-            query_registers(design, n, d, count, scale, m, t), rows_packet(design, queries), capacity
-        )
+        done = self.launch(query_registers(design, n, d, count, scale, m, t), rows_packet(design, queries), capacity)
         return read_results(design, done.packet, d), done.registers
 
     def select(self, keys: NDArray, queries: NDArray, m: int) -> NDArray[np.int64]:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vitforge.csim.build import build_shared
 from vitforge.csim.headers import HeaderSet, own_headers
+from vitforge.design.a3 import A3_TOP, A3Design, a3_design_from_dict
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
@@ -22,6 +23,9 @@ from vitforge_host.blob import BlobError, read_blob
 
 BLOB = "weights/vitforge.blob"
 MODEL = "weights/model"
+PROJECT_FILE = "project.json"
+KERNELS = {"vit": "a project of a Vision Transformer", "a3": "a project of an A3 overlay"}
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,34 +51,100 @@ class Project:
 
     def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
         """Builds (or finds in the cache) the csim shared library of the project."""
-        hls = self.directory / "hls"
-        return build_shared(
-            [hls / "src" / f"{TOP_NAME}.cpp", hls / "tb" / "csim_api.cpp"],
-            headers=headers or own_headers(),
-            include_dirs=[hls / "include"],
-            name=self.design.name,
-            defines=defines,
-        )
+        return _compile(self.directory, TOP_NAME, self.design.name, headers, defines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class A3Project:
+    """A project directory of an A3 overlay, its design and its settings."""
+
+    directory: Path
+    design: A3Design
+    settings: dict[str, Any]
+
+    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
+        """Builds (or finds in the cache) the csim shared library of the project."""
+        return _compile(self.directory, A3_TOP, self.design.name, headers, defines)
+
+
+def kernel_of(directory: Path | str) -> str:
+    """``"vit"`` or ``"a3"``. Raises ConfigError if the directory is not a project that vitforge generated."""
+    return _kernel(_content(Path(directory)), Path(directory))
 
 
 def load_project(directory: Path | str) -> Project:
-    """Reads ``project.json``. Raises ConfigError if the directory is not a project that vitforge generated."""
+    """Reads ``project.json`` of a Vision Transformer.
+
+    Raises ConfigError if the directory is not a project that vitforge generated, or one of another kernel.
+    """
     root = Path(directory)
-    text = _read(root / "project.json")
+    content = _checked(root, "vit")
+    design = _parsed(root, design_from_dict, content)
+    _check_hash(root, content, design_hash(design))
+    return Project(directory=root, design=design, settings=dict(content["settings"]))
+
+
+def load_a3_project(directory: Path | str) -> A3Project:
+    """Reads ``project.json`` of an A3 overlay; raises as `load_project` does."""
+    root = Path(directory)
+    content = _checked(root, "a3")
+    design = _parsed(root, a3_design_from_dict, content)
+    _check_hash(root, content, design.hash)
+    return A3Project(directory=root, design=design, settings=dict(content["settings"]))
+
+
+def _compile(directory: Path, top: str, name: str, headers: HeaderSet | None, defines: Sequence[str]) -> Path:
+    hls = directory / "hls"
+    return build_shared(
+        [hls / "src" / f"{top}.cpp", hls / "tb" / "csim_api.cpp"],
+        headers=headers or own_headers(),
+        include_dirs=[hls / "include"],
+        name=name,
+        defines=defines,
+    )
+
+
+def _content(root: Path) -> dict[str, Any]:
+    """``project.json``, if it is one of ours as far as its first keys tell."""
     try:
-        content = json.loads(text)
+        content = json.loads(_read(root / PROJECT_FILE))
         if content["generator"] != "vitforge":
             raise KeyError("generator")
-        design = design_from_dict(content["design"])
-        stored = content["design_hash"]
-        settings = dict(content["settings"])
+        dict(content["settings"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{root / 'project.json'} is not a vitforge project file ({error}); generate it again"
-        ) from None
-    if design_hash(design).hex() != stored:
-        raise ConfigError(f"{root / 'project.json'} was changed after it was generated; generate the project again")
-    return Project(directory=root, design=design, settings=settings)
+        raise _no_project(root, error) from None
+    return content
+
+
+def _kernel(content: dict[str, Any], root: Path) -> str:
+    kernel = content.get("kernel", "vit")  # projects from before there was a choice have no such key
+    if not isinstance(kernel, str) or kernel not in KERNELS:
+        raise _no_project(root, KeyError("kernel"))
+    return kernel
+
+
+def _checked(root: Path, wanted: str) -> dict[str, Any]:
+    content = _content(root)
+    kernel = _kernel(content, root)
+    if kernel != wanted:
+        raise ConfigError(f"{root} is {KERNELS[kernel]}; this takes {KERNELS[wanted]}")
+    return content
+
+
+def _parsed(root: Path, parse: Callable[[dict], Parsed], content: dict[str, Any]) -> Parsed:
+    try:
+        return parse(content["design"])
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise _no_project(root, error) from None
+
+
+def _no_project(root: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{root / PROJECT_FILE} is not a vitforge project file ({error}); generate it again")
+
+
+def _check_hash(root: Path, content: dict[str, Any], computed: bytes) -> None:
+    if computed.hex() != content.get("design_hash"):
+        raise ConfigError(f"{root / PROJECT_FILE} was changed after it was generated; generate the project again")
 
 
 def _read(path: Path) -> bytes:

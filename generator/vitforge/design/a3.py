@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`A3Design`: everything about one A3 overlay (Ham et al., HPCA 2020) that its C++, driver and reports must agree on."""
+"""`A3Design`: everything about one A3 overlay (Ham et al., HPCA 2020) that C++, driver and reports must agree on."""
 
 from __future__ import annotations
 
@@ -128,6 +128,11 @@ class A3Design:
     def group_words(self) -> int:
         """Words of GROUP rows."""
         return ceil_div(self.n_max, GROUP)
+
+    @property
+    def exp_rows(self) -> int:
+        """Rows that the exponent takes in a cycle: two where the output cannot begin before it has ended."""
+        return 1 if self.numbers.is_deferred else 2
 
     # --- widths ----------------------------------------------------------------------------------------
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from vitforge.boards import RESOURCES, Board
 from vitforge.design.design import Design, Folding
 from vitforge.design.geometry import ceil_div
-from vitforge.design.resources import Resources, dsp_rows, resources
+from vitforge.design.resources import Resources, Shortfall, dsp_rows, resources, shortfall, shortfall_words
 from vitforge.design.rules import (
     PACKING_DEPTH,
     check_embedding,
@@ -45,7 +45,6 @@ class FitResult:
     considered: int
 
 
-Shortfall = tuple[float, str, int, int]  # ratio, resource, need, limit
 Fitting = tuple[Design, Resources, Estimate]
 Candidate = tuple[int, tuple[int, ...]]  # least cycles of an image, values of a Folding in the order of its fields
 
@@ -146,13 +145,6 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
     return sorted(found)
 
 
-def _worst(board: Board, used: Resources) -> Shortfall | None:
-    """What exceeds the board's caps by the largest factor; None if nothing does."""
-    needs = [(getattr(used, name), name, board.limit(name)) for name in RESOURCES]
-    rows = [(need / limit if limit else math.inf, name, need, limit) for need, name, limit in needs if need > limit]
-    return max(rows, default=None)
-
-
 def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
     """The best that fits, and what the one that comes closest lacks.
 
@@ -173,7 +165,7 @@ def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfa
         if dsp > dsp_limit and (fitting or (closest and dsp >= closest[0] * dsp_limit)):
             continue  # its memories are counted only where a refusal might name it
         used = resources(design)
-        lacks = _worst(base.board, used)
+        lacks = shortfall(base.board, used)
         if lacks:
             closest = min(closest or lacks, lacks)
             continue
@@ -217,11 +209,8 @@ def _refuse(
         design = replace(base, folding=Folding(**dict(zip(_FOLDING_FIELDS, found[0][1], strict=True))))
         number, where = largest_field(design)
         return CapacityError(f"the model does not fit: {where} needs addresses to {number:,} and 65,535 is the limit")
-    _, name, need, limit = lacks
-    return CapacityError(
-        f"the model does not fit {base.board.title}: {what} needs {need:,} {name} and the limit is {limit:,} "
-        f"({base.board.caps[name]:.0%} of {getattr(base.board, name):,})"
-    )
+    needs = shortfall_words(base.board, lacks)
+    return CapacityError(f"the model does not fit {base.board.title}: {what} {needs}")
 
 
 def fit(

@@ -52,8 +52,8 @@ LOOPS = {
     "burst_beat": _loop(1, 3, "a beat of weights or image", memory=True),
     "store_class": _loop(1, 3, "a result to DDR"),
 }
-# Of the A3 kernel. A loop goes on over all queries of a launch, so that its pipeline must flush: what is in it would else
-# wait for the next query.
+# Of the A3 kernel. A loop goes on over all queries of a launch, so that its pipeline must flush: what is in it would
+# else wait for the next query.
 A3_LOOPS = {
     "feed_beat": _loop(1, 2, "DMA: a beat of a packet to the kernel"),
     "drain_beat": _loop(1, 2, "DMA: a beat of results from the kernel"),

@@ -12,6 +12,7 @@ from vitforge.design.loops import BURST_BEATS, OUTSTANDING
 
 # Aspect ratios of half a block RAM (18 Kib), simple dual port: (depth, width).
 BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+DUAL_READ_SHAPES = BRAM18_SHAPES[1:]  # true dual port, for two addresses to read
 URAM_DEPTH, URAM_WIDTH = 4096, 72
 LUTRAM_DEPTH = 64  # a bank no deeper than this goes to distributed RAM
 LUTRAM_BITS = 1024  # and so does any bank this small
@@ -27,8 +28,9 @@ _AXI_FLAGS = 2  # bits that travel with a beat
 
 
 @lru_cache(maxsize=1 << 14)
-def _bank_bram18(width_bits: int, depth: int) -> int:
-    return min(ceil_div(width_bits, width) * ceil_div(depth, rows) for rows, width in BRAM18_SHAPES)
+def _bank_bram18(width_bits: int, depth: int, reads: int = 1) -> int:
+    shapes = BRAM18_SHAPES if reads == 1 else DUAL_READ_SHAPES
+    return min(ceil_div(width_bits, width) * ceil_div(depth, rows) for rows, width in shapes)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -53,11 +55,15 @@ class Memory:
     width_bits: int
     depth: int
     copies: int = 1
+    reads: int = 1  # addresses of a bank in a cycle; two take true dual ports, which only block RAM has
     may_be_uram: bool = False
+    is_distributed: bool = False  # the kernels ask for distributed RAM
     is_fifo: bool = False  # a stream or an adapter's buffer: the tool chooses its primitive
 
     @property
     def is_lutram(self) -> bool:
+        if self.is_distributed or self.reads > 1:
+            return self.is_distributed
         return self.depth <= LUTRAM_DEPTH or self.depth * self.width_bits <= LUTRAM_BITS
 
     @property
@@ -68,7 +74,7 @@ class Memory:
     @property
     def bram18(self) -> int:
         """Half block RAMs of one copy, each bank in the aspect ratio that needs fewest."""
-        return self.banks * _bank_bram18(self.width_bits, self.depth)
+        return self.banks * _bank_bram18(self.width_bits, self.depth, self.reads)
 
     @property
     def uram(self) -> int:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of the top function and the AXI4-Lite register map that Vitis HLS derives from them.
+"""Arguments of a top function and the AXI4-Lite register map that Vitis HLS derives from them.
 
-One list, `ARGUMENTS`, in the order of the C++ top. Offsets are computed from it by the packing rule of UG1399 (a
-pointer is low, high, reserved; a scalar is data, reserved; an output scalar is data, valid and two reserved words), so
-that the HLS pragmas, the `.hwh`, the simulation manifest and the documents cannot disagree.
+One list a kernel, in the order of the C++ top: `ARGUMENTS` is that of the Vision Transformer. Offsets are computed from
+it by the packing rule of UG1399 (a pointer is low, high, reserved; a scalar is data, reserved; an output scalar is data,
+valid and two reserved words), so that the HLS pragmas, the `.hwh`, the simulation manifest and the documents cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ SIM_SYMBOL = "vitforge_sim"
 IP_VENDOR = "vitforge"
 IP_LIBRARY = "hls"
 IP_VERSION = "1.0"
-IP_VLNV = f"{IP_VENDOR}:{IP_LIBRARY}:{TOP_NAME}:{IP_VERSION}"
 CONTROL_INTERFACE = "s_axi_control"
 FIRST_ARGUMENT = 0x10
 ARGUMENT_BYTES = {"ptr": 12, "i32": 8, "out32": 16}
@@ -96,8 +96,13 @@ ARGUMENTS: tuple[Argument, ...] = (
 _HP_PORTS = {"gmem_nsa": 0, "gmem_nmp": 1, "gmem_ln1": 2, "gmem_ln2": 3, "gmem_out": 2}
 
 
+def ip_vlnv(top: str) -> str:
+    """vendor:library:name:version of the IP with the top function ``top``."""
+    return f"{IP_VENDOR}:{IP_LIBRARY}:{top}:{IP_VERSION}"
+
+
 def bundles() -> tuple[Bundle, ...]:
-    """The m_axi bundles in the order in which the arguments first name them."""
+    """The m_axi bundles of the Vision Transformer in the order in which the arguments first name them."""
     names = dict.fromkeys(argument.bundle for argument in ARGUMENTS if argument.bundle)
     return tuple(
         Bundle(name=name, hp_port=_HP_PORTS[name], arguments=tuple(a.name for a in ARGUMENTS if a.bundle == name))

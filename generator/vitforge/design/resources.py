@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from vitforge.boards import RESOURCES, Board
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 from vitforge.design.memories import Memory, memories
@@ -46,6 +48,23 @@ class Resources:
         return asdict(self)
 
 
+Shortfall = tuple[float, str, int, int]  # ratio, resource, need, limit
+
+
+def shortfall(board: Board, used: Resources) -> Shortfall | None:
+    """What exceeds the board's caps by the largest factor; None if nothing does."""
+    needs = [(getattr(used, name), name, board.limit(name)) for name in RESOURCES]
+    rows = [(need / limit if limit else math.inf, name, need, limit) for need, name, limit in needs if need > limit]
+    return max(rows, default=None)
+
+
+def shortfall_words(board: Board, lacks: Shortfall) -> str:
+    """Resource, need and limit: the verb phrase of a refusal."""
+    _, name, need, limit = lacks
+    share = f"{board.caps[name]:.0%} of {getattr(board, name):,}"
+    return f"needs {need:,} {name} and the limit is {limit:,} ({share})"
+
+
 def dsp_rows(design: Design) -> dict[str, int]:
     """DSPs by construction: every multiplier that the kernels instantiate."""
     f = design.folding
@@ -82,14 +101,13 @@ def _move(items: list[Memory], held: dict[str, dict[str, int]], kind: str, may_m
             places[kind] = places.get(kind, 0) + 1
 
 
-def place_memories(design: Design, items: list[Memory]) -> Placement:
+def place_memories(board: Board, items: list[Memory]) -> Placement:
     """Distributed RAM for what is small, block RAM for the rest; then copies move out of block RAM.
 
     To URAM those that free most BRAM for each URAM, for as long as that evens out the two shares of the board or as
     BRAM is over its cap; never past the cap of URAM. Then to distributed RAM those that cost fewest LUTs a BRAM, while
     BRAM is still over its cap; never past `DISTRIBUTED_SHARE` of the LUTs.
     """
-    board = design.board
     bram_limit, uram_limit = 2 * board.limit("bram36"), board.limit("uram")
     lut_limit = int(board.lut * DISTRIBUTED_SHARE)
     blocks = [item for item in items if not item.is_lutram]
@@ -118,13 +136,13 @@ def place_memories(design: Design, items: list[Memory]) -> Placement:
         large = [item for item in blocks if item.may_be_uram]
         _move(sorted(large, key=lambda m: m.bram18 / m.uram, reverse=True), held, "uram", to_uram)
     if bram18 > bram_limit:
-        movable = [item for item in blocks if not item.is_fifo]
+        movable = [item for item in blocks if not item.is_fifo and item.reads == 1]
         _move(sorted(movable, key=lambda m: m.luts / m.bram18), held, "lutram", to_lutram)
     bindings = {name: {kind: copies for kind, copies in places.items() if copies} for name, places in held.items()}
     return Placement(bram36=ceil_div(bram18, 2), uram=uram, lut=lut, bindings=bindings)
 
 
-def _held(item: Memory, places: dict[str, int]) -> str:
+def held_by(item: Memory, places: dict[str, int]) -> str:
     """What holds ``item``, in words."""
     units = {
         "uram": (item.uram, "URAM"),
@@ -139,7 +157,7 @@ def resources(design: Design) -> Resources:
     f = design.folding
     rows = dsp_rows(design)
     items = memories(design)
-    placed = place_memories(design, items)
+    placed = place_memories(design.board, items)
     squares_in_fabric = "squares" not in rows
     cascades = (f.tt_nsa + f.tt_nmp) // 2 * f.tc
     drained, scored, lanes = (f.td_nsa + f.td_nmp) * f.tc, f.td_nsa * f.tc, 2 * f.tc
@@ -174,6 +192,6 @@ def resources(design: Design) -> Resources:
         lut=lut,
         ff=ff,
         dsp_rows=rows,
-        memory_rows={item.name: _held(item, placed.bindings[item.name]) for item in items},
+        memory_rows={item.name: held_by(item, placed.bindings[item.name]) for item in items},
         bindings=placed.bindings,
     )

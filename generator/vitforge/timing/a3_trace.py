@@ -131,8 +131,7 @@ def _facts(design: A3Design, work: Workload, clock: float) -> dict[str, object]:
         "clock_mhz": clock,
         "dsp": sum(a3_dsp_rows(design).values()),
         "loops": {
-            name: {"interval": loop.interval, "depth": loop.depth, "what": loop.what}
-            for name, loop in A3_LOOPS.items()
+            name: {"interval": loop.interval, "depth": loop.depth, "what": loop.what} for name, loop in A3_LOOPS.items()
         },
     }
 

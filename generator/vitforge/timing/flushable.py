@@ -35,7 +35,7 @@ def flush(recording: Recording, timings: Mapping[str, LoopTiming], loops: frozen
     """
     parts = _Parts(recording)
     numbers = {number: name for number, name in enumerate(recording.loops) if name in loops}
-    depth = {}
+    depth: dict[int, int] = {}
     for index, log in enumerate(recording.logs):
         kinds, used = set(log.events[:, 0].tolist()), set(log.events[:, 1].tolist())
         if recording.nodes[log.node].is_region or not kinds or max(kinds) > FIRST or not used & set(numbers):
@@ -76,7 +76,12 @@ class _Parts:
             for number, node in enumerate(self._nodes)
         ]
         return Recording(
-            self._old.loops, tuple(nodes), tuple(self._streams), tuple(self._patterns), tuple(self._logs), self._old.root
+            self._old.loops,
+            tuple(nodes),
+            tuple(self._streams),
+            tuple(self._patterns),
+            tuple(self._logs),
+            self._old.root,
         )
 
     def _stages_of(self, node: int, depth: int) -> tuple[int, int, int]:

@@ -25,6 +25,15 @@ struct ScoreToken {
     }
 };
 
+// What leaves the exponent in a cycle: a score, as in a ScoreToken, or two. A second one may be missing.
+template <class C>
+struct ScoreWord {
+    static constexpr int entry = C::score_bits + C::row_bits;
+    static constexpr int last = C::exp_rows * entry;
+    static constexpr int second = last + 1;  // whether it is there
+    static constexpr int bits = last + C::exp_rows;
+};
+
 // The sum of a query's scores, with its counts.
 template <class C>
 struct SumToken {
@@ -52,11 +61,12 @@ inline int64 scale_distance(int32 distance, int mult, int shift) {
     return (product + (1LL << (shift - 1))) >> shift;
 }
 
-// Takes the kept rows of a group one a cycle. A last group of which none is kept gives a score of 0, as an end.
+// Takes the kept rows of a group, `exp_rows` a cycle: one where the output takes scores as they come, two where all of
+// them must wait for their sum. A last group of which none is kept gives a score of 0, as an end.
 template <class C, int Unit, int Lane>
 static void exponentiate(const Launch &launch, hls::stream<ap_uint<KeptGroup<C>::bits> > &kept_groups,
                          hls::stream<ap_uint<Counts::bits> > &counts,
-                         hls::stream<ap_uint<ScoreToken<C>::bits> > &scores,
+                         hls::stream<ap_uint<ScoreWord<C>::bits> > &scores,
                          hls::stream<ap_uint<SumToken<C>::bits> > &sums) {
     VITFORGE_PROCESS("exponentiate")
     const int queries = queries_of<C>(launch, Unit, Lane);
@@ -85,20 +95,31 @@ exponent_row:
                 row[r] = static_cast<int>(get_field<C::row_bits>(next, KeptGroup<C>::row + C::row_bits * r));
             }
         }
-        const uint32 first = mask & (0u - mask);
-        int place = 0;
-    exponent_place:
-        for (int r = 0; r < group; ++r) {
+        ap_uint<ScoreWord<C>::bits> word = 0;
+    exponent_entry:
+        for (int e = 0; e < C::exp_rows; ++e) {
 #pragma HLS unroll
-            place |= first == 1u << r ? r : 0;
+            const uint32 first = mask & (0u - mask);
+            int place = 0;
+        exponent_place:
+            for (int r = 0; r < group; ++r) {
+#pragma HLS unroll
+                place |= first == 1u << r ? r : 0;
+            }
+            const int64 u = scale_distance(distance[place], launch.scale_mult, launch.scale_shift);
+            const int32 score = mask != 0 ? exponent<C>(u) : 0;
+            set_field<C::score_bits>(word, ScoreWord<C>::entry * e, score);
+            set_field<C::row_bits>(word, ScoreWord<C>::entry * e + C::score_bits, row[place]);
+            if (e > 0) {
+                set_field<1>(word, ScoreWord<C>::bits - 1, mask != 0);
+            }
+            kept = mask != 0 ? kept + 1 : kept;
+            sum += static_cast<uint32>(score);
+            mask &= ~first;
         }
-        const int64 u = scale_distance(distance[place], launch.scale_mult, launch.scale_shift);
-        const int32 score = mask != 0 ? exponent<C>(u) : 0;
-        kept = mask != 0 ? kept + 1 : kept;
-        sum += static_cast<uint32>(score);
-        mask &= ~first;
         const bool is_last = is_end && mask == 0;
-        scores.write(ScoreToken<C>::make(score, row[place], is_last));
+        set_field<1>(word, ScoreWord<C>::last, is_last);
+        scores.write(word);
         if (is_last) {
             ap_uint<Counts::bits> count = counts.read();
             set_field<count_bits>(count, Counts::kept, kept);

@@ -61,7 +61,7 @@ invert_query:
 
 // Divide first: every score of a query waits in a FIFO for their sum.
 template <class C, int Unit, int Lane>
-static void weigh(const Launch &launch, hls::stream<ap_uint<ScoreToken<C>::bits> > &scores,
+static void weigh(const Launch &launch, hls::stream<ap_uint<ScoreWord<C>::bits> > &scores,
                   hls::stream<ap_uint<SumToken<C>::bits> > &sums,
                   hls::stream<ap_uint<ScoreToken<C>::bits> > &weights,
                   hls::stream<ap_uint<Factor::bits> > &factors) {
@@ -69,6 +69,8 @@ static void weigh(const Launch &launch, hls::stream<ap_uint<ScoreToken<C>::bits>
     const int queries = queries_of<C>(launch, Unit, Lane);
     uint32 sum = 1;
     bool is_first = true;
+    bool is_second = false;  // the second score of a word
+    ap_uint<ScoreWord<C>::bits> word = 0;
     int query = 0;
 weigh_row:
     for (int i = 0; query < queries; ++i) {
@@ -81,10 +83,16 @@ weigh_row:
             sum = get_field<C::sum_bits>(token, 0);
             factors.write(Factor::make(1, 0, count));
         }
-        const ap_uint<ScoreToken<C>::bits> token = scores.read();
-        const bool is_last = get_field<1>(token, ScoreToken<C>::last) != 0;
-        const int32 row = static_cast<int32>(get_field<C::row_bits>(token, ScoreToken<C>::row));
-        weights.write(ScoreToken<C>::make(divide_score<C>(get_field<C::score_bits>(token, 0), sum), row, is_last));
+        if (!is_second) {
+            word = scores.read();
+        }
+        const ap_uint<ScoreWord<C>::entry> lower = word.range(ScoreWord<C>::entry - 1, 0);
+        const ap_uint<ScoreWord<C>::entry> upper = word.range(ScoreWord<C>::last - 1, ScoreWord<C>::entry);
+        const ap_uint<ScoreWord<C>::entry> entry = is_second ? upper : lower;
+        is_second = !is_second && get_field<1>(word, ScoreWord<C>::second) != 0;
+        const bool is_last = !is_second && get_field<1>(word, ScoreWord<C>::last) != 0;
+        const int32 row = static_cast<int32>(get_field<C::row_bits>(entry, C::score_bits));
+        weights.write(ScoreToken<C>::make(divide_score<C>(get_field<C::score_bits>(entry, 0), sum), row, is_last));
         is_first = is_last;
         query = is_last ? query + 1 : query;
     }

@@ -61,6 +61,29 @@ struct PairDot<C, false> {
     }
 };
 
+// Two codes times one: a DSP where they fit it as a pair.
+template <class C, bool IsPacked>
+struct PairProduct {
+    static inline void multiply(int32 lower, int32 upper, int32 code, int32 product[2]) {
+#pragma HLS inline
+        constexpr int64 bias = 1LL << (C::lane_shift - 1);
+        const Int<C::port_bits> pair = upper * (1 << C::lane_shift) + lower;
+        const Int<48> sum = bias + static_cast<int64>(pair) * code;
+        const int64 total = sum;
+        product[0] = static_cast<int32>((total & (2 * bias - 1)) - bias);
+        product[1] = static_cast<int32>(total >> C::lane_shift);
+    }
+};
+
+template <class C>
+struct PairProduct<C, false> {
+    static inline void multiply(int32 lower, int32 upper, int32 code, int32 product[2]) {
+#pragma HLS inline
+        product[0] = lower * code;
+        product[1] = upper * code;
+    }
+};
+
 }  // namespace a3
 }  // namespace vitforge
 

@@ -10,6 +10,7 @@
 #define VITFORGE_A3_SELECT_HPP
 
 #include "vitforge/a3/launch.hpp"
+#include "vitforge/a3/pair_dot.hpp"
 #include "vitforge/a3/tournament.hpp"
 
 namespace vitforge {
@@ -107,11 +108,12 @@ seed_column:
 #pragma HLS unroll
             const typename SortedEntry<C>::type low = edge[0][index][e][s];
             const typename SortedEntry<C>::type high = edge[1][index][e][s];
-            const int32 low_product = code * SortedEntry<C>::code(low);
-            const int32 high_product = code * SortedEntry<C>::code(high);
+            int32 product[2];  // with the low and with the high one
+            PairProduct<C, (C::packing_depth > 0)>::multiply(SortedEntry<C>::code(low), SortedEntry<C>::code(high), code,
+                                                             product);
             const bool exists = s < n;
-            ring[0][column][s] = !exists ? NoProduct<C>::value : code > 0 ? high_product : low_product;
-            ring[1][column][s] = !exists ? NoProduct<C>::value : code < 0 ? -high_product : -low_product;
+            ring[0][column][s] = !exists ? NoProduct<C>::value : product[code > 0 ? 1 : 0];
+            ring[1][column][s] = !exists ? NoProduct<C>::value : -product[code < 0 ? 1 : 0];
             ring_row[0][column][s] = SortedEntry<C>::row(code > 0 ? high : low);
             ring_row[1][column][s] = SortedEntry<C>::row(code < 0 ? high : low);
         }

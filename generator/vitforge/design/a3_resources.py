@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resources of an A3 design: DSPs by construction, memories by aspect ratio, LUT and FF as a stated model.
+
+LUT and FF are counted bit by bit from the widths of `A3Design`, for what the DSPs and memories do not hold, and are to
+be corrected by the first synthesis report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from vitforge.design.a3 import GROUP, LANES, QUEUE, A3Design
+from vitforge.design.a3_memories import PARITIES, SIDES, a3_memories
+from vitforge.design.geometry import ceil_div
+from vitforge.design.resources import Resources, held_by, place_memories, shortfall
+
+MOST_UNITS = 16
+_DSP_PORTS = {"dsp48e1": 25, "dsp48e2": 27}  # signed width of the wide port; the other one has 18 bits
+
+_STAGE_LUT, _STAGE_FF = 220, 320  # counters, addresses and handshakes of a process
+# Processes of a unit for both lanes, of a lane, and what candidate selection adds to both.
+_UNIT_STAGES, _LANE_STAGES, _SELECTION_STAGES = 5, 6, (1, 1)
+_OVERLAY_LUT, _OVERLAY_FF = 5200, 7400  # AXI DMA with its interconnect, registers, distribution to the units
+_RECIPROCAL_LUT, _RECIPROCAL_FF = 900, 1300  # a bit a stage, as that of the ViT's softmax
+_REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a result: shift and clamp
+_ROM_BITS = 64  # entries of a table that a LUT holds, of one bit
+_CHOICE = 3  # a multiplexer of n words takes n / 3 LUTs a bit: four to one in a LUT, and a tree of them
+
+
+class Fabric(NamedTuple):
+    """LUTs and flip-flops."""
+
+    lut: int
+    ff: int
+
+    def plus(self, other: Fabric) -> Fabric:
+        return Fabric(self.lut + other.lut, self.ff + other.ff)
+
+    def times(self, count: int) -> Fabric:
+        return Fabric(self.lut * count, self.ff * count)
+
+
+def _multiplier(design: A3Design, bits: int) -> int:
+    """DSPs of a product of ``bits`` (signed) and at most 18 bits."""
+    return ceil_div(bits - 1, _DSP_PORTS[design.board.dsp_family] - 1)
+
+
+def a3_dsp_rows(design: A3Design) -> dict[str, int]:
+    """DSPs by construction: every multiplier that the kernels instantiate, of all units."""
+    numbers = design.numbers
+    shared = LANES if design.packing_depth else 1  # products that a DSP makes of one element of the key
+    rows = {
+        "dot": LANES * design.width // shared,
+        "scale": LANES * design.exp_rows * _multiplier(design, design.dot_bits + 1),
+        "exponent": LANES * design.exp_rows,
+        "output": LANES * design.width,
+    }
+    if numbers.is_deferred:
+        rows["normalise"] = LANES * design.result_per_beat * _multiplier(design, design.acc_bits)
+    if design.approximate:
+        pair = LANES if design.packing_depth else 1  # two entries of a column share the element of the query
+        rows["seeding"] = LANES * design.per_beat * SIDES * QUEUE // pair
+        rows["replacement"] = LANES * SIDES
+    return {name: design.units * count for name, count in rows.items()}
+
+
+def _dot_fabric(design: A3Design) -> Fabric:
+    """Queries of a pair and of the next one, adder tree behind the cascades of both lanes, a word of the key."""
+    word, bits = design.width * design.numbers.code_bits, design.dot_bits
+    terms = LANES * design.width // max(1, design.packing_depth)
+    split = terms * design.product_bits if design.packing_depth else 0
+    tree = (terms - LANES) * bits
+    rows = LANES * bits  # the words of a row, added up
+    choose = (design.row_words - 1) * LANES * word // _CHOICE
+    queries = (1 + design.row_words + LANES * design.row_words) * word
+    return Fabric(word // 2 + split + tree + rows + choose, queries + word + tree + rows)
+
+
+def _exponent_fabric(design: A3Design) -> Fabric:
+    """Of both lanes: maximum and groups of rows, post-scoring, a row of them at a time, tables, sum of scores."""
+    numbers, bits = design.numbers, design.dot_bits
+    group = GROUP * (bits + design.row_bits)
+    post = GROUP * bits * 2  # subtract, compare
+    choose = group // _CHOICE
+    tables = sum(ceil_div(len(table), _ROM_BITS) for table in numbers.exp_tables) * (numbers.exp_fraction + 1)
+    one = bits + 3 * bits + tables + design.sum_bits  # maximum; round, clamp
+    return Fabric(post + choose + one, 3 * group + 6 * bits + design.sum_bits).times(LANES)
+
+
+def _output_fabric(design: A3Design) -> Fabric:
+    """Of both lanes: a word of values, sums of rows that take several, the word that drains, and the division."""
+    numbers, acc = design.numbers, design.width * design.acc_bits
+    drain = Fabric(acc // _CHOICE, design.width * numbers.code_bits + acc)
+    if design.row_words > 1:  # otherwise the DSPs hold the sums
+        drain = drain.plus(Fabric(acc + acc * (design.row_words - 1) // _CHOICE, acc * design.row_words))
+    if numbers.is_deferred:
+        beat = Fabric(_REQUANTIZE_LUT, _REQUANTIZE_FF).times(design.result_per_beat)
+        lane = Fabric(_RECIPROCAL_LUT, _RECIPROCAL_FF).plus(beat)
+    else:  # a score each cycle: a subtraction and a bit of the quotient a stage
+        lane = Fabric(design.sum_bits, 2 * design.sum_bits + numbers.score_bits).times(numbers.score_bits + 1)
+    return drain.plus(lane).times(LANES)
+
+
+def _pointer_fabric(design: A3Design) -> Fabric:
+    """One pointer of one lane: positions in the columns, rings of products, comparators, a replacement."""
+    columns, item = design.columns, design.product_bits + design.row_bits
+    groups, entry = columns // design.per_beat, design.numbers.code_bits + design.row_bits
+    candidate = item + (columns - 1).bit_length()
+    positions = Fabric(columns * QUEUE, columns * (design.row_bits + 2))  # which column steps, which slot is written
+    # A slot takes a seed or a replacement, two bits of that choice a LUT; a ring shows one of its slots, four to one.
+    rings = Fabric(columns * (QUEUE * (item // 2 + 1) + item), columns * QUEUE * item)
+    tree = Fabric((columns - 1) * ceil_div(design.product_bits + candidate, 2), groups * candidate)
+    fetch = Fabric(columns * (2 * entry + 2) // _CHOICE, QUEUE * (candidate + 2))  # sorted key, query, position
+    return positions.plus(rings).plus(tree).plus(fetch)
+
+
+def _selection_fabric(design: A3Design) -> Fabric:
+    """Candidate selection of both lanes: two pointers, the query, and the sums of the rows with their scan."""
+    bits, code = design.greedy_bits, design.numbers.code_bits
+    banks = PARITIES * SIDES * QUEUE * GROUP
+    add = banks * bits // _CHOICE + SIDES * bits  # to one bank of a pointer
+    scores = GROUP * (SIDES * QUEUE - 1) * (bits + 2) + PARITIES * GROUP * SIDES * QUEUE * bits // 4
+    best = 2 * (GROUP - 1) * (bits + 3)
+    scan = Fabric(add + scores + best, 2 * GROUP * (bits + 3))
+    query = Fabric(design.columns * code // 2, design.columns * code)
+    total = Fabric(3 * design.total_bits, 3 * design.total_bits)
+    return _pointer_fabric(design).times(SIDES).plus(scan).plus(query).plus(total).times(LANES)
+
+
+def a3_fabric_rows(design: A3Design) -> dict[str, Fabric]:
+    """LUTs and flip-flops by what they do, of all units; memories are counted by `a3_resources`."""
+    stages = _UNIT_STAGES + LANES * _LANE_STAGES
+    if design.approximate:
+        stages += _SELECTION_STAGES[0] + LANES * _SELECTION_STAGES[1]
+    rows = {
+        "dot": _dot_fabric(design),
+        "exponent": _exponent_fabric(design),
+        "output": _output_fabric(design),
+        "control": Fabric(_STAGE_LUT, _STAGE_FF).times(stages),
+    }
+    if design.approximate:
+        rows["selection"] = _selection_fabric(design)
+    all_units = {name: row.times(design.units) for name, row in rows.items()}
+    return {**all_units, "overlay": Fabric(_OVERLAY_LUT, _OVERLAY_FF)}
+
+
+def a3_resources(design: A3Design) -> Resources:
+    """Resources of ``design`` on its board."""
+    rows, fabric, items = a3_dsp_rows(design), a3_fabric_rows(design), a3_memories(design)
+    placed = place_memories(design.board, items)
+    return Resources(
+        dsp=sum(rows.values()),
+        bram36=placed.bram36,
+        uram=placed.uram,
+        lut=sum(row.lut for row in fabric.values()) + placed.lut,
+        ff=sum(row.ff for row in fabric.values()),
+        dsp_rows=rows,
+        memory_rows={item.name: held_by(item, placed.bindings[item.name]) for item in items},
+        bindings=placed.bindings,
+    )
+
+
+def fits(design: A3Design) -> bool:
+    """Whether ``design`` keeps to the caps of its board."""
+    return shortfall(design.board, a3_resources(design)) is None
+
+
+def units_that_fit(design: A3Design) -> int:
+    """The most units, up to 16, with which ``design`` fits its board; 0 if it does not fit with one."""
+    counts = range(1, MOST_UNITS + 1)
+    return next((units - 1 for units in counts if not fits(replace(design, units=units))), MOST_UNITS)
