@@ -40,7 +40,9 @@ def candidate_select(key: ArrayLike, query: ArrayLike, m: int, *, skip: bool = T
     """
     key, query = np.asarray(key), np.asarray(query)
     if key.ndim != 2 or query.shape != key.shape[1:] or not key.size or m < 1:
-        raise ValueError(f"candidate_select takes key (n, d), query (d,) and m >= 1, not {key.shape}, {query.shape}, {m}")
+        raise ValueError(
+            f"candidate_select takes key (n, d), query (d,) and m >= 1, not {key.shape}, {query.shape}, {m}"
+        )
     order = np.argsort(key, axis=0, kind="stable")
     highest = _merged(key, query, order, 1)
     lowest = _merged(key, query, order, -1)

@@ -97,7 +97,54 @@ discard_beat:
     status.write(static_cast<uint32>((is_short ? status_short : 0) | (is_long ? status_long : 0)));
 }
 
-// Hands the beats of a unit to the processes that hold or use them. Both lanes get all of a load.
+// Beats of a unit in this launch.
+template <class C>
+inline int unit_beats(const Launch &launch, int unit) {
+#pragma HLS inline
+    const int queries = queries_of<C>(launch, unit, 0) + queries_of<C>(launch, unit, 1);
+    return is_loaded(launch, unit) ? packet_beats<C>(launch) : queries * row_beats<C>(launch);
+}
+
+// A beat to the process that holds or uses it. Both lanes get all values.
+template <class C>
+inline void hand_on(const ap_uint<Tag<C>::unit_word_bits> &word, hls::stream<ap_uint<C::beat_bits> > &key_beats,
+                    hls::stream<ap_uint<C::beat_bits> > &value_beats_0,
+                    hls::stream<ap_uint<C::beat_bits> > &value_beats_1,
+                    hls::stream<ap_uint<Tag<C>::unit_word_bits> > &pair_beats) {
+#pragma HLS inline
+    const ap_uint<C::beat_bits> data = word.range(C::beat_bits - 1, 0);
+    const uint32 kind = get_field<2>(word, Tag<C>::kind);
+    if (kind == kind_key) {
+        key_beats.write(data);
+    }
+    if (kind == kind_value) {
+        value_beats_0.write(data);
+        value_beats_1.write(data);
+    }
+    if (kind == kind_query) {
+        pair_beats.write(word);
+    }
+}
+
+// Beats of a unit without candidate selection.
+template <class C, int Unit>
+static void distribute_rows(const Launch &launch, hls::stream<ap_uint<Tag<C>::unit_word_bits> > &beats,
+                            hls::stream<ap_uint<C::beat_bits> > &key_beats,
+                            hls::stream<ap_uint<C::beat_bits> > &value_beats_0,
+                            hls::stream<ap_uint<C::beat_bits> > &value_beats_1,
+                            hls::stream<ap_uint<Tag<C>::unit_word_bits> > &pair_beats) {
+    VITFORGE_PROCESS("distribute")
+    const int total = unit_beats<C>(launch, Unit);
+row_beat:
+    for (int i = 0; i < total; ++i) {
+#pragma HLS pipeline II=1 style=flp
+#pragma HLS loop_tripcount max=16384
+        VITFORGE_ITERATION("row_beat", i)
+        hand_on<C>(beats.read(), key_beats, value_beats_0, value_beats_1, pair_beats);
+    }
+}
+
+// The same with it: each lane's selector gets the sorted key, and its own queries.
 template <class C, int Unit>
 static void distribute(const Launch &launch, hls::stream<ap_uint<Tag<C>::unit_word_bits> > &beats,
                        hls::stream<ap_uint<C::beat_bits> > &key_beats,
@@ -107,8 +154,7 @@ static void distribute(const Launch &launch, hls::stream<ap_uint<Tag<C>::unit_wo
                        hls::stream<ap_uint<C::beat_bits> > &column_beats_1,
                        hls::stream<ap_uint<Tag<C>::unit_word_bits> > &pair_beats) {
     VITFORGE_PROCESS("distribute")
-    const int queries = queries_of<C>(launch, Unit, 0) + queries_of<C>(launch, Unit, 1);
-    const int total = is_loaded(launch, Unit) ? packet_beats<C>(launch) : queries * row_beats<C>(launch);
+    const int total = unit_beats<C>(launch, Unit);
 distribute_beat:
     for (int i = 0; i < total; ++i) {
 #pragma HLS pipeline II=1 style=flp
@@ -119,21 +165,12 @@ distribute_beat:
         const uint32 kind = get_field<2>(word, Tag<C>::kind);
         const uint32 lane = get_field<1>(word, Tag<C>::lane);
         const bool selects = kind == kind_query && launch.m > 0;
-        if (kind == kind_key) {
-            key_beats.write(data);
-        }
-        if (kind == kind_value) {
-            value_beats_0.write(data);
-            value_beats_1.write(data);
-        }
+        hand_on<C>(word, key_beats, value_beats_0, value_beats_1, pair_beats);
         if (kind == kind_sorted || (selects && lane == 0)) {
             column_beats_0.write(data);
         }
         if (kind == kind_sorted || (selects && lane == 1)) {
             column_beats_1.write(data);
-        }
-        if (kind == kind_query) {
-            pair_beats.write(word);
         }
     }
 }

@@ -86,7 +86,8 @@ static void scan(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> > &ste
     const int doubles = queries_of<C>(launch, Unit, 1);
     const int words = ceil_div(launch.n, group);
     const int scan_cycles = words + lanes;  // the last ones for lanes without a candidate, and the end of the pair
-    const int period = launch.m > scan_cycles ? launch.m : scan_cycles;
+    // The banks rest before they change their part: what was written last is there when it is read.
+    const int period = (launch.m > scan_cycles ? launch.m : scan_cycles) + queue;
     const int total = pairs > 0 ? pairs * period + scan_cycles : 0;
     int pair = 0;  // that is summed up; the one before is scanned
     int cycle = 0;
@@ -147,7 +148,38 @@ scan_cycle:
     }
 }
 
-// Rows of a pair one a cycle: all of them, or those of either lane's mask.
+// A row of a pair that takes all of them.
+template <class C>
+inline ap_uint<RowToken<C>::bits> any_row(const Launch &launch, int row, bool is_double) {
+#pragma HLS inline
+    ap_uint<RowToken<C>::bits> token = 0;
+    set_field<C::row_bits>(token, 0, row);
+    set_field<lanes>(token, RowToken<C>::lane_mask, is_double ? 3 : 1);
+    set_field<1>(token, RowToken<C>::last, row == launch.n - 1);
+    return token;
+}
+
+// All rows of each pair, one a cycle.
+template <class C, int Unit>
+static void pick_all(const Launch &launch, hls::stream<ap_uint<RowToken<C>::bits> > &rows) {
+    VITFORGE_PROCESS("pick")
+    const int doubles = queries_of<C>(launch, Unit, 1);
+    const int total = queries_of<C>(launch, Unit, 0) * launch.n;
+    int pair = 0;
+    int row = 0;
+count_row:
+    for (int i = 0; i < total; ++i) {
+#pragma HLS pipeline II=1 style=flp
+#pragma HLS loop_tripcount max=65536
+        VITFORGE_ITERATION("count_row", i)
+        rows.write(any_row<C>(launch, row, pair < doubles));
+        const bool is_last = row == launch.n - 1;
+        pair = is_last ? pair + 1 : pair;
+        row = is_last ? 0 : row + 1;
+    }
+}
+
+// Rows of a pair one a cycle: those of either lane's mask, or all of them where nothing is selected.
 template <class C, int Unit>
 static void pick(const Launch &launch, hls::stream<ap_uint<RowMask<C>::bits> > &masks,
                  hls::stream<ap_uint<RowToken<C>::bits> > &rows) {
@@ -168,9 +200,8 @@ pick_row:
         ap_uint<RowToken<C>::bits> token = 0;
         bool is_last = false;
         if (launch.m == 0) {
+            token = any_row<C>(launch, row, pair < doubles);
             is_last = row == launch.n - 1;
-            set_field<C::row_bits>(token, 0, row);
-            set_field<lanes>(token, RowToken<C>::lane_mask, pair < doubles ? 3 : 1);
             row = is_last ? 0 : row + 1;
         } else {
             if (mask[0] == 0 && mask[1] == 0) {

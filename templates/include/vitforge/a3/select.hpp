@@ -16,7 +16,8 @@
 namespace vitforge {
 namespace a3 {
 
-constexpr int sides = 2;  // 0 pops the largest product, 1 the smallest: the largest after a change of sign
+constexpr int nowhere = -1;  // the place of a product that is none
+constexpr int sides = 2;     // 0 pops the largest product, 1 the smallest: the largest after a change of sign
 
 // Less than any product: what a column has left when its pointer has passed its end.
 template <class C>
@@ -135,15 +136,13 @@ best_head:
     return index * C::per_beat + winner<C::per_beat, int32>(heads);
 }
 
-// Pops: the best product of group `index` moves up into its register, and its successor is fetched from the sorted key
-// into the ring of what is under way. A group that is not popped keeps its register.
+// Pops: the best product of group `index` moves up into its register, and its successor is fetched from the sorted key.
+// A group that is not popped keeps its register. Returns the place in the rings that the successor is for.
 template <class C>
-inline void pop_group(int side, int index, int step, int n,
-                      const typename SortedEntry<C>::type sorted[C::columns][C::n_max],
-                      const Int<C::code_bits> query[C::columns], const Int<C::product_bits> ring[C::columns][queue],
-                      const int ring_row[C::columns][queue], int head[C::columns], int fetched[C::columns],
-                      Int<C::product_bits> best[C::groups], int best_row[C::groups],
-                      Int<C::product_bits> coming[queue], int coming_row[queue], int coming_place[queue]) {
+inline int pop_group(int side, int index, int n, const typename SortedEntry<C>::type sorted[C::columns][C::n_max],
+                     const Int<C::code_bits> query[C::columns], const Int<C::product_bits> ring[C::columns][queue],
+                     const int ring_row[C::columns][queue], int head[C::columns], int fetched[C::columns],
+                     Int<C::product_bits> best[C::groups], int best_row[C::groups], int32 &product, int &row) {
 #pragma HLS inline
     int columns[C::groups];
 #pragma HLS array_partition variable=columns complete dim=0
@@ -164,10 +163,9 @@ pop_compare:
     const int32 code = side == 0 ? static_cast<int32>(query[column]) : -static_cast<int32>(query[column]);
     const int position = !exists ? 0 : code > 0 ? n - 1 - steps : steps;
     const typename SortedEntry<C>::type entry = sorted[column][position];
-    const int32 product = code * SortedEntry<C>::code(entry);
-    coming[step % queue] = exists ? product : NoProduct<C>::value;
-    coming_row[step % queue] = SortedEntry<C>::row(entry);
-    coming_place[step % queue] = column * queue + slot;
+    product = exists ? code * SortedEntry<C>::code(entry) : NoProduct<C>::value;
+    row = SortedEntry<C>::row(entry);
+    return column * queue + slot;
 }
 
 // What was fetched `queue` - 1 steps ago takes the place of what was popped then.
@@ -178,7 +176,7 @@ inline void land(int step, Int<C::product_bits> ring[C::columns][queue], int rin
 #pragma HLS inline
     const int from = (step + 1) % queue;
     const int place = coming_place[from];
-    if (step >= queue && place >= 0) {
+    if (step >= queue && place != nowhere) {
         ring[place / queue][place % queue] = coming[from];
         ring_row[place / queue][place % queue] = coming_row[from];
     }
@@ -276,12 +274,16 @@ select_step:
     select_side:
         for (int side = 0; side < sides; ++side) {
 #pragma HLS unroll
-            coming_place[side][step % queue] = -1;
+            int32 product = NoProduct<C>::value;
+            int row = 0;
+            int place = nowhere;
             if (pops[side]) {
-                pop_group<C>(side, from[side], step, launch.n, sorted, query, ring[side], ring_row[side], head[side],
-                             fetched[side], best[side], best_row[side], coming[side], coming_row[side],
-                             coming_place[side]);
+                place = pop_group<C>(side, from[side], launch.n, sorted, query, ring[side], ring_row[side], head[side],
+                                     fetched[side], best[side], best_row[side], product, row);
             }
+            coming[side][step % queue] = product;
+            coming_row[side][step % queue] = row;
+            coming_place[side][step % queue] = place;
             land<C>(step, ring[side], ring_row[side], coming[side], coming_row[side], coming_place[side]);
         }
         if (step < beats_in) {
