@@ -30,7 +30,8 @@ def threshold_register(t: float | None, scale: tuple[int, int], fraction_bits: i
     """Largest distance from the maximum [raw dot product, 2 * fraction_bits fraction bits] that T percent keeps.
 
     A row is kept whose weight is at least ``t`` percent of the largest one: ln(100 / t) after scaling (A3, section
-    IV-D). That is rounded to 2 * fraction_bits fraction bits, divided by the scale and rounded once more. None keeps all.
+    IV-D). That is rounded to 2 * fraction_bits fraction bits, divided by the scale and rounded once more. None keeps
+    all.
     Raises InputError unless 0 < t <= 100.
     """
     if t is None:

@@ -3,32 +3,22 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitforge_host.accelerator import Accelerator
 from vitforge_host.blob import BlobError, read_blob
-from vitforge_host.clocks import set_at_most
-from vitforge_host.errors import AcceleratorTimeout, ClosedError, HostError, InputError
-from vitforge_host.identity import REGISTERS, check_identity
-from vitforge_host.overlay import AcceleratorIp, load_overlay
+from vitforge_host.errors import InputError
+from vitforge_host.identity import VIT
 from vitforge_host.schedule import UNITS
 from vitforge_host.slots import BatchSlot
 
-START, DONE, IDLE = 1 << 0, 1 << 1, 1 << 2
-_PAUSE_S = 0.0005  # between polls
-_LOG = logging.getLogger(__name__)
-_ABANDONED: list[Any] = []  # buffers that an accelerator which never finished may still write to
 
-
-class VitAccelerator:
+class VitAccelerator(Accelerator):
     """A Vision Transformer accelerator with its weights loaded.
 
     Parameters
@@ -67,17 +57,8 @@ class VitAccelerator:
         *,
         clock_mhz: float | None = None,
     ) -> None:
-        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
-            raise InputError(f"batch is {batch!r}; it must be a whole number of at least 1")
-        if not timeout_s > 0:
-            raise InputError(f"timeout_s is {timeout_s!r}; it must be positive")
-        self.batch = int(batch)
-        self.timeout_s = float(timeout_s)
-        self._lock = threading.Lock()
-        self._unusable = ""  # why, once it is
-        self._buffers: list[Any] = []
         self._manifest, content = _read(Path(blob_path))
-        self._overlay = load_overlay(bitfile, device)
+        super().__init__(VIT, bitfile, device, batch, timeout_s)
         try:
             self._prepare(content, clock_mhz)
         except BaseException:
@@ -85,11 +66,9 @@ class VitAccelerator:
             raise
 
     def _prepare(self, content: NDArray[np.uint8], clock_mhz: float | None) -> None:
-        self._ip = AcceleratorIp(self._overlay)
         pointers = [f"list_{unit}" for unit in UNITS] + [f"blob_{unit}" for unit in UNITS] + ["images", "logits"]
         halves = [f"{name}_{half}" for name in pointers for half in (1, 2)]
-        self._ip.require(["CTRL", "n_steps", "n_images", *halves, *REGISTERS, *(f"{name}_ctrl" for name in REGISTERS)])
-        self.clock_mhz = self._set_clock(clock_mhz)
+        self._find_ip(["n_steps", "n_images", *halves], clock_mhz)
         blob = self._allocate(content.shape, np.uint8)
         blob[:] = content
         blob.flush()
@@ -98,7 +77,7 @@ class VitAccelerator:
         self._slots = [BatchSlot(self._allocate, self._manifest, self.batch) for _ in range(2)]
         self._launch(self._slots[0])  # of no images: fills the identity registers only
         self._wait(self._slots[0])
-        check_identity({name: self._ip.read_output(name) for name in REGISTERS}, str(self._manifest["design_hash"]))
+        self._check_identity(str(self._manifest["design_hash"]))
 
     # --- use -------------------------------------------------------------------------------------------------------
     @property
@@ -141,14 +120,8 @@ class VitAccelerator:
         with self._lock:
             self._check_usable()
             self._check_images(images)
-            try:
+            with self._in_flight():
                 return self._run(images)
-            except HostError as error:
-                self._unusable = f"failed before ({error})"
-                raise
-            except BaseException:  # an interrupt from the keyboard, say: leave no batch in flight
-                self._drain()
-                raise
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
         parts = []
@@ -169,57 +142,15 @@ class VitAccelerator:
 
     # --- one launch ------------------------------------------------------------------------------------------------
     def _launch(self, slot: BatchSlot) -> None:
-        if not self._ip.read("CTRL") & IDLE:  # reading also clears a done flag left over
-            raise HostError(f"{self._ip.name} is busy although nothing was started; open the accelerator again")
+        self._require_idle()
         for name, address in slot.pointers().items():
             self._ip.write_pointer(name, address)
         self._ip.write("n_steps", slot.steps)
         self._ip.write("n_images", slot.count)
-        self._ip.write("CTRL", START)
+        self._start()
 
     def _wait(self, slot: BatchSlot) -> None:
-        started = time.monotonic()
-        while True:
-            control = self._ip.read("CTRL")
-            if control & DONE:
-                return
-            if time.monotonic() - started > self.timeout_s:
-                raise AcceleratorTimeout(self._diagnosis(slot, control, time.monotonic() - started))
-            time.sleep(_PAUSE_S)
-
-    def _diagnosis(self, slot: BatchSlot, control: int, elapsed: float) -> str:
-        state = "idle" if control & IDLE else "running"
-        advice = (
-            "the start was not taken or AP_DONE was read by someone else; use only one driver on an IP"
-            if control & IDLE
-            else "raise timeout_s if the batch is that long, else check that overlay and blob are of one project and "
-            "that the PL clock runs, and open the accelerator again to reload the overlay"
-        )
-        return (
-            f"{self._ip.name} did not finish {slot.count} images in {elapsed:.2f} s: CTRL 0x{control:02x} ({state}), "
-            f"n_steps {slot.steps}, n_images {slot.count}, clock {self.clock_mhz:g} MHz; {advice}"
-        )
-
-    def _drain(self) -> None:
-        deadline = time.monotonic() + self.timeout_s
-        while not self._idle():
-            if time.monotonic() > deadline:
-                self._unusable = "was interrupted and did not come to an end"
-                return
-            time.sleep(_PAUSE_S)
-
-    def _idle(self) -> bool:
-        try:
-            return bool(self._ip.read("CTRL") & IDLE)
-        except HostError:  # the simulated board reports a fault this way; its run has ended
-            return True
-
-    # --- checks ----------------------------------------------------------------------------------------------------
-    def _check_usable(self) -> None:
-        if self._unusable:
-            raise ClosedError(f"the accelerator {self._unusable}; open it again with VitAccelerator(...)")
-        if not self._overlay.is_loaded():
-            raise ClosedError("another overlay was loaded since; open the accelerator again with VitAccelerator(...)")
+        self._until_done(lambda: (f"{slot.count} images", f"n_steps {slot.steps}, n_images {slot.count}"))
 
     def _check_images(self, images: object) -> None:
         expected = "(n, {}, {}, {}) uint8".format(*self.image_shape)
@@ -230,51 +161,6 @@ class VitAccelerator:
             raise InputError(f"images are {got}; expected {expected}")
         if len(images) == 0:
             raise InputError(f"images are {got}, which is none; expected {expected} with n at least 1")
-
-    # --- setup and end ---------------------------------------------------------------------------------------------
-    def _allocate(self, shape: Any, dtype: Any) -> Any:
-        from pynq import allocate
-
-        try:
-            buffer = allocate(shape, dtype, target=self._overlay.device)
-        except (RuntimeError, MemoryError) as error:
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            raise HostError(f"no device memory for {size} bytes ({error}); free buffers or lower batch") from error
-        self._buffers.append(buffer)
-        return buffer
-
-    def _set_clock(self, wanted_mhz: float | None) -> float:
-        limit = self._ip.clock_mhz
-        if wanted_mhz is not None and limit is not None and wanted_mhz > limit:
-            raise InputError(f"clock_mhz is {wanted_mhz:g}; the design was built for at most {limit:g} MHz")
-        target = wanted_mhz if wanted_mhz is not None else limit
-        if target is not None:
-            return set_at_most(target)
-        from pynq import Clocks
-
-        return float(Clocks.fclk0_mhz)
-
-    def close(self) -> None:
-        """Give all device memory back; harmless when repeated."""
-        if self._unusable == "is closed":
-            return
-        self._unusable = "is closed"
-        buffers, self._buffers = self._buffers, []
-        if buffers and not self._idle():
-            _ABANDONED.extend(buffers)
-            _LOG.warning("the accelerator still runs, so its buffers stay allocated until this process ends")
-            return
-        for buffer in buffers:
-            buffer.freebuffer()
-
-    def __enter__(self) -> VitAccelerator:
-        self._check_usable()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:

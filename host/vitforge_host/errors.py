@@ -9,7 +9,7 @@ class HostError(Exception):
 
 
 class InputError(HostError, ValueError):
-    """Images, a weight blob or an argument are not what the accelerator takes."""
+    """Data or an argument are not what the accelerator takes."""
 
 
 class OverlayError(HostError):
@@ -17,7 +17,7 @@ class OverlayError(HostError):
 
 
 class IdentityError(HostError):
-    """Overlay and weight blob belong to different designs."""
+    """The overlay and what it is used with belong to different designs."""
 
 
 class ClosedError(HostError):
@@ -30,6 +30,14 @@ class AcceleratorTimeout(HostError, TimeoutError):
 
 class ResultError(HostError):
     """The accelerator finished, but wrote too few or too many results."""
+
+
+class TransferError(HostError):
+    """A DMA transfer failed or was cut short; what came of it was thrown away, and the accelerator is ready again."""
+
+
+class SaturationWarning(UserWarning):
+    """Values lay outside the range of the accelerator's numbers and were clipped to it."""
 
 
 class SimulationError(HostError):

@@ -1,26 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the accelerator in the overlay belong to the weight blob?"""
+"""Does the accelerator in the overlay belong to what it is used with?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from vitforge_host.errors import IdentityError
 
-MAGIC = 0x56495446  # "VITF"
-FORMAT_VERSION = 2
 REGISTERS = ("magic", "version", "hash_lo", "hash_hi")
 
 
-def check_identity(found: Mapping[str, int | None], design_hash: str) -> None:
-    """Compare the identity registers with the design hash of the blob.
+@dataclass(frozen=True)
+class Identity:
+    """What tells one of our kernels: the type of its IP, and what it reports."""
+
+    ip_type: str  # vendor:library:name; the version follows
+    magic: int
+    version: int  # of its registers and of the data that it takes
+    partner: str  # what must be of the same design as the overlay
+
+
+VIT = Identity("vitforge:hls:vitforge_vit", 0x56495446, 2, "the weight blob")  # "VITF"
+A3 = Identity("vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
+
+
+def check_identity(found: Mapping[str, int | None], design_hash: str, kernel: Identity = VIT) -> None:
+    """Compare the identity registers with ``kernel`` and with the design hash of its partner.
 
     Parameters
     ----------
     found : mapping
         Register name to value, None where the accelerator wrote nothing.
     design_hash : str
-        64 hexadecimal digits from the blob's manifest.
+        64 hexadecimal digits.
+    kernel : Identity
 
     Raises
     ------
@@ -30,17 +44,19 @@ def check_identity(found: Mapping[str, int | None], design_hash: str) -> None:
     silent = [name for name in REGISTERS if found[name] is None]
     if silent:
         raise IdentityError(f"the accelerator did not report its {silent[0]}; the overlay is not one of vitforge")
-    if found["magic"] != MAGIC:
-        raise IdentityError(f"the accelerator reports magic 0x{found['magic']:08x}, not 0x{MAGIC:08x}; wrong overlay")
-    if found["version"] != FORMAT_VERSION:
+    if found["magic"] != kernel.magic:
         raise IdentityError(
-            f"the accelerator has format version {found['version']}, this driver needs {FORMAT_VERSION}; "
+            f"the accelerator reports magic 0x{found['magic']:08x}, not 0x{kernel.magic:08x}; wrong overlay"
+        )
+    if found["version"] != kernel.version:
+        raise IdentityError(
+            f"the accelerator has format version {found['version']}, this driver needs {kernel.version}; "
             "use the driver that came with the overlay"
         )
     words = [int(found[name] or 0) for name in ("hash_lo", "hash_hi")]
     hardware = b"".join(word.to_bytes(4, "little") for word in words).hex()
     if hardware != design_hash[:16]:
         raise IdentityError(
-            f"the overlay was built for design {hardware}…, the weight blob for design {design_hash[:16]}…; "
-            "use overlay and blob of the same generated project"
+            f"the overlay was built for design {hardware}…, {kernel.partner} for design {design_hash[:16]}…; "
+            "use both of the same generated project"
         )

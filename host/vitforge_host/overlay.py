@@ -12,7 +12,7 @@ from vitforge_host import sim
 from vitforge_host.errors import OverlayError
 from vitforge_host.stub import is_stub
 
-IP_TYPE = "vitforge:hls:vitforge_vit"  # vendor:library:name; the version follows
+AXI_DMA = "xilinx.com:ip:axi_dma"  # vendor:library:name; the version follows
 
 
 def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
@@ -48,7 +48,7 @@ def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
 
 
 class AcceleratorIp:
-    """Our IP in a loaded overlay: its registers by name, at the offsets that the overlay's metadata gives.
+    """Our IP of type ``ip_type`` in a loaded overlay: its registers by name, at the offsets that the metadata gives.
 
     Attributes
     ----------
@@ -58,11 +58,11 @@ class AcceleratorIp:
         Clock that the design was built for [MHz], from the metadata.
     """
 
-    def __init__(self, overlay: Any) -> None:
-        self.name = _find(overlay.ip_dict)
+    def __init__(self, overlay: Any, ip_type: str) -> None:
+        self.name = find_ip(overlay, ip_type)
         entry = overlay.ip_dict[self.name]
         self._offsets = {str(name): int(word["address_offset"]) for name, word in entry["registers"].items()}
-        self._mmio = reduce(getattr, self.name.split("/"), overlay).mmio
+        self._mmio = ip_driver(overlay, self.name).mmio
         hertz = entry["parameters"].get("FREQ_HZ")
         self.clock_mhz = float(hertz) / 1e6 if hertz else None
 
@@ -91,9 +91,16 @@ class AcceleratorIp:
         return value if self.read(f"{name}_ctrl") & 1 else None
 
 
-def _find(ip_dict: Mapping[str, Mapping[str, Any]]) -> str:
-    found = [name for name, entry in ip_dict.items() if str(entry.get("type")).startswith(f"{IP_TYPE}:")]
+def find_ip(overlay: Any, ip_type: str) -> str:
+    """Name of the only IP of type ``ip_type`` (vendor:library:name). Raises OverlayError unless there is one."""
+    ip_dict: Mapping[str, Mapping[str, Any]] = overlay.ip_dict
+    found = [name for name, entry in ip_dict.items() if str(entry.get("type")).startswith(f"{ip_type}:")]
     if len(found) == 1:
         return found[0]
     others = ", ".join(sorted(str(entry.get("type")) for entry in ip_dict.values())) or "nothing"
-    raise OverlayError(f"the overlay must hold one IP of type {IP_TYPE}, but has {len(found)} (found: {others})")
+    raise OverlayError(f"the overlay must hold one IP of type {ip_type}, but has {len(found)} (found: {others})")
+
+
+def ip_driver(overlay: Any, name: str) -> Any:
+    """The driver that pynq bound to the IP ``name``, which may lie in a hierarchy."""
+    return reduce(getattr, name.split("/"), overlay)

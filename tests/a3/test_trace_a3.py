@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from a3.designs import DESIGNS, compiled
+from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
+from vitforge.config import ProjectConfig
 from vitforge.design.a3 import GROUP, LANES, A3Design
 from vitforge.design.a3_numbers import A3Numbers
 from vitforge.design.geometry import ceil_div
-from vitforge.timing.a3_simulate import Simulator, solve_launch
+from vitforge.timing.a3_simulate import ROUNDS, Simulator, solve_launch
+from vitforge.timing.a3_timeline import write_a3_perfetto
+from vitforge.timing.a3_trace import trace_a3
 from vitforge.timing.blocks import declared_depths
 
 TRACED = ("VITFORGE_TRACE",)
@@ -116,3 +121,18 @@ def test_more_units_do_as_many_queries_more(tmp_path: Path) -> None:
     sim.load(keys, values)
     interval = sim.steady_interval(keys, values, queries, scale=0.1, m=None, t=None)
     assert interval == pytest.approx(70 * design.row_words, abs=9)
+
+
+def test_the_timeline_shows_pairs_one_after_the_other(tmp_path: Path) -> None:
+    config = ProjectConfig(kernel="a3").with_options(a3={"n_max": 32, "d_max": 8, "width": 8})
+    generate_a3(board=load_board("zcu104"), output=tmp_path / "p", config=config)
+    result = trace_a3(tmp_path / "p", n=32, smallest=False)
+    count = write_a3_perfetto(result, tmp_path / "timeline.json")
+    events = json.loads((tmp_path / "timeline.json").read_text())["traceEvents"]
+    slices = [event for event in events if event["ph"] == "X"]
+    assert len(slices) == count
+    tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    dots = [event for event in slices if tracks[event["tid"]] == "dot"]
+    assert [event["name"] for event in dots] == ["even pair", "odd pair"] * (ROUNDS[1] // 2)
+    ends = [event["args"]["start"] + event["args"]["cycles"] for event in dots]
+    assert all(event["args"]["start"] >= end for event, end in zip(dots[1:], ends, strict=False))

@@ -16,12 +16,19 @@ from vitforge.boards import Board, list_boards, load_board
 from vitforge.deploy.overlay import link_library, overlay_files, write_overlay
 from vitforge.design import identity
 from vitforge.design.design import Design, Folding
-from vitforge.design.registers import ARGUMENTS, IP_VLNV, address_bits, bundles, register_map, register_words
+from vitforge.design.registers import (
+    ARGUMENTS,
+    TOP_NAME,
+    address_bits,
+    bundles,
+    ip_vlnv,
+    register_map,
+    register_words,
+)
 from vitforge.errors import OutputError
 from vitforge.model.vit import ViTShape
 from vitforge_host import identity as host_identity
 from vitforge_host.errors import OverlayError
-from vitforge_host.overlay import IP_TYPE
 from vitforge_host.sim.manifest import read_manifest
 from vitforge_host.stub import check_stub, is_stub
 
@@ -71,8 +78,9 @@ def test_registers_are_packed_as_vitis_packs_them() -> None:
 
 
 def test_driver_and_generator_agree_on_the_identity() -> None:
-    assert (identity.MAGIC, identity.FORMAT_VERSION) == (host_identity.MAGIC, host_identity.FORMAT_VERSION)
-    assert IP_VLNV.startswith(f"{IP_TYPE}:")
+    vit = host_identity.VIT
+    assert (vit.magic, vit.version) == (identity.MAGIC, identity.FORMAT_VERSION)
+    assert ip_vlnv(TOP_NAME).startswith(f"{vit.ip_type}:")
     outputs = tuple(argument.name for argument in ARGUMENTS if argument.kind == "out32")
     assert outputs == host_identity.REGISTERS
 
@@ -142,7 +150,7 @@ def test_the_manifest_states_what_the_accelerator_accesses(design: Design, tmp_p
     library.parent.mkdir()
     library.write_bytes(b"")
     write_overlay(tmp_path / "overlay", design, library=library)
-    spec = read_manifest(tmp_path / "overlay" / "vitforge.sim.json")["vitforge_vit_0"]
+    spec = read_manifest(tmp_path / "overlay" / "vitforge.sim.json").ip["vitforge_vit_0"]
     assert spec.lib == library.resolve() and spec.symbol == "vitforge_sim"
     assert [(a.name, a.kind, a.offset) for a in spec.arguments] == [(r.name, r.kind, r.offset) for r in register_map()]
     sizes = {a.name: (a.min_bytes, a.times) for a in spec.arguments if a.times}
@@ -155,7 +163,7 @@ def test_the_project_can_be_moved_with_its_library(design: Design, tmp_path: Pat
     (tmp_path / "one" / "lib.so").write_bytes(b"")
     link_library(tmp_path / "one" / "overlay", tmp_path / "one" / "lib.so")
     (tmp_path / "one").rename(tmp_path / "two")
-    spec = read_manifest(tmp_path / "two" / "overlay" / "vitforge.sim.json")["vitforge_vit_0"]
+    spec = read_manifest(tmp_path / "two" / "overlay" / "vitforge.sim.json").ip["vitforge_vit_0"]
     assert spec.lib == (tmp_path / "two" / "lib.so").resolve()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ import pytest
 from pynq import Device
 
 from vitforge.boards import load_board
+from vitforge.deploy.a3_overlay import write_a3_overlay
 from vitforge.deploy.overlay import write_overlay
+from vitforge.design.a3 import A3Design
 from vitforge.design.design import Design, Folding
 from vitforge.design.identity import design_hash
 from vitforge.golden.random_model import random_quant_model
 from vitforge.model.vit import ViTShape
 from vitforge.quantize.blob import build_blob
-from vitforge_host import VitAccelerator
+from vitforge_host import A3, VitAccelerator
 from vitforge_host.sim.device import SimDevice
 
 SOURCE = Path(__file__).with_name("fake_accelerator.cpp")
+A3_SOURCE = Path(__file__).with_name("fake_a3.cpp")
 
 
 def tiny_design(board: str = "zcu104", clock_mhz: float = 250.0) -> Design:
@@ -82,12 +85,16 @@ def compile_fake(tmp_path_factory: pytest.TempPathFactory, design: Design) -> Co
     def compiled(**defines: object) -> Path:
         flags = [f"-D{name}={value}" for name, value in (geometry | defines).items()]
         library = directory / ("fake" + "".join(f"-{k}{v}" for k, v in sorted(defines.items())) + ".so")
-        if not library.exists():
-            command = ["g++", "-shared", "-fPIC", "-O1", *flags, str(SOURCE), "-o", str(library)]
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        return library
+        return compile_once(SOURCE, flags, library)
 
     return compiled
+
+
+def compile_once(source: Path, flags: list[str], library: Path) -> Path:
+    if not library.exists():
+        command = ["g++", "-shared", "-fPIC", "-O1", *flags, str(source), "-o", str(library)]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    return library
 
 
 @pytest.fixture
@@ -184,5 +191,56 @@ def opened(make_overlay: Callable[..., str], blob_path: Path, thread_device: Any
 
     def open_it(defines: dict[str, object] | None = None, **options: Any) -> VitAccelerator:
         return VitAccelerator(make_overlay(**(defines or {})), blob_path, **({"device": thread_device} | options))
+
+    return open_it
+
+
+@pytest.fixture(scope="session")
+def a3_design() -> A3Design:
+    """Two units, 9-bit elements in two bytes, results in 16 bits."""
+    return A3Design(name="tiny", board=load_board("zcu104"), clock_mhz=250.0, n_max=24, d_max=20, width=16, units=2)
+
+
+@pytest.fixture(scope="session")
+def compile_fake_a3(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compile the fake A3 kernel for a design, with some of its settings; results are kept."""
+    directory = tmp_path_factory.mktemp("fake-a3")
+
+    def compiled(design: A3Design, **defines: object) -> Path:
+        facts = {
+            "UNITS": design.units,
+            "ELEMENT_BYTES": design.element_bytes,
+            "BEAT_BYTES": design.beat_bytes,
+            "RESULT_BYTES": design.numbers.result_bytes,
+            "APPROXIMATE": int(design.approximate),
+            "HASH_LO": f"{int.from_bytes(design.hash[:4], 'little')}u",
+            "HASH_HI": f"{int.from_bytes(design.hash[4:8], 'little')}u",
+        } | defines
+        flags = [f"-D{name}={value}" for name, value in facts.items()]
+        return compile_once(A3_SOURCE, flags, directory / ("".join(f"{k[0]}{v}-" for k, v in facts.items()) + "a3.so"))
+
+    return compiled
+
+
+@pytest.fixture
+def make_a3(
+    tmp_path: Path, a3_design: A3Design, compile_fake_a3: Callable[..., Path]
+) -> Callable[..., tuple[str, A3Design]]:
+    """An overlay around the fake A3 kernel: its bitfile and its design, changed as asked for."""
+
+    def make(defines: dict[str, object] | None = None, **changes: Any) -> tuple[str, A3Design]:
+        design = replace(a3_design, **changes)
+        write_a3_overlay(tmp_path / "a3", design, library=compile_fake_a3(design, **(defines or {})))
+        return str(tmp_path / "a3" / "vitforge.bit"), design
+
+    return make
+
+
+@pytest.fixture
+def open_a3(make_a3: Callable[..., tuple[str, A3Design]], thread_device: Any) -> Callable[..., A3]:
+    """Open the A3 driver over some variant of the fake kernel, of the design with some changes."""
+
+    def open_it(defines: dict[str, object] | None = None, changes: dict[str, Any] | None = None, **options: Any) -> A3:
+        return A3(make_a3(defines, **(changes or {}))[0], **({"device": thread_device} | options))
 
     return open_it

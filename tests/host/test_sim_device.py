@@ -14,7 +14,7 @@ from pynq import Clocks, Overlay, allocate
 
 from vitforge.design.design import Design
 from vitforge_host.errors import BusError, KernelFault, SimulationError, WatchdogError
-from vitforge_host.identity import FORMAT_VERSION
+from vitforge_host.identity import VIT
 from vitforge_host.sim.device import SimDevice
 
 MakeOverlay = Callable[..., str]
@@ -183,7 +183,7 @@ def test_outputs_are_valid_once(board: Callable[..., Any], sync_device: SimDevic
     assert int(registers.version_ctrl) == 0
     run(setup.ip)
     setup.ip.write(setup.overlay.ip_dict["vitforge_vit_0"]["registers"]["version"]["address_offset"], 99)
-    assert [int(registers.version_ctrl), int(registers.version), int(registers.version_ctrl)] == [1, FORMAT_VERSION, 0]
+    assert [int(registers.version_ctrl), int(registers.version), int(registers.version_ctrl)] == [1, VIT.version, 0]
 
 
 def test_interrupt_status_follows_its_enables(board: Callable[..., Any], sync_device: SimDevice) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from vitforge import __version__
+from vitforge.cli.a3 import a3
 from vitforge.cli.boards import boards
 from vitforge.cli.csim import csim
 from vitforge.cli.demo import demo
@@ -105,5 +106,5 @@ def main() -> None:
     """
 
 
-for command in (demo, init, generate, csim, trace, estimate, quantize, boards, doctor):
+for command in (demo, init, generate, csim, trace, estimate, quantize, a3, boards, doctor):
     main.add_command(command)

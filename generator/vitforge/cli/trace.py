@@ -68,16 +68,14 @@ def trace(
     kernel = kernel_of(directory)
     if kernel == "a3":
         why = f"is for a Vision Transformer, and {directory} is an A3 overlay"
-        refuse_options(why, images=images, perfetto=perfetto)
+        refuse_options(why, images=images)
     else:
         refuse_options(f"is for an A3 overlay, and {directory} is a Vision Transformer", **sizes)
     asked: dict[str, Any] = {"depths": dict(map(_depth, depths)), "clock_mhz": clock_mhz}
     report: Any
     with progress_bars(as_json) as progress:
         if kernel == "a3":
-            from vitforge.timing.a3_trace import trace_a3
-
-            report = trace_a3(directory, **sizes, **asked, progress=progress).report
+            report = _trace_a3(directory, {**sizes, **asked}, perfetto, progress)
         else:
             report = _trace_vit(directory, images, asked, perfetto, progress)
     if as_json:
@@ -87,6 +85,18 @@ def trace(
     if report.deadlock is not None:
         click.echo(f"vitforge: {_deadlock_sentence(report.deadlock)}", err=True)
         sys.exit(1)
+
+
+def _trace_a3(
+    directory: Path, asked: dict[str, Any], perfetto: Path | None, progress: ProgressCallback
+) -> A3TraceReport:
+    from vitforge.timing.a3_timeline import write_a3_perfetto
+    from vitforge.timing.a3_trace import trace_a3
+
+    result = trace_a3(directory, **asked, progress=progress)
+    if perfetto is not None and result.report.deadlock is None:
+        write_a3_perfetto(result, perfetto)
+    return result.report
 
 
 def _trace_vit(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arguments of a top function and the AXI4-Lite register map that Vitis HLS derives from them.
 
-One list a kernel, in the order of the C++ top: `ARGUMENTS` is that of the Vision Transformer. Offsets are computed from
-it by the packing rule of UG1399 (a pointer is low, high, reserved; a scalar is data, reserved; an output scalar is data,
-valid and two reserved words), so that the HLS pragmas, the `.hwh`, the simulation manifest and the documents cannot
-disagree.
+One list a kernel, in the order of its C++ top: `ARGUMENTS` is that of the Vision Transformer. Offsets are computed
+from it by the packing rule of UG1399 (a pointer is low, high, reserved; a scalar is data, reserved; an output scalar is
+data, valid and two reserved words), so that the HLS pragmas, the `.hwh`, the simulation manifest and the documents
+cannot disagree.
 """
 
 from __future__ import annotations

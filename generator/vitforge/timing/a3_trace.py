@@ -55,7 +55,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class A3Trace:
-    """A launch of all rows in steady state, the capacities of its streams, and the report on all launches."""
+    """The longest launch (of candidates alone if there is selection), its FIFO depths, and the report on all."""
 
     recording: Recording
     capacities: Mapping[str, int | None]
@@ -115,7 +115,8 @@ def trace_a3(
         facts["load_cycles"] = solved[_LOAD].cycles
         least = _smallest(runs, work, capacities, notify) if smallest else {}
         facts["fifos"] = fifo_rows(found, list(solved.values()), least, capacities)
-    return A3Trace(runs[BASE, ROUNDS[1]].recording, capacities, A3TraceReport(**facts))  # type: ignore[arg-type]
+    longest = runs[work.modes[-1], ROUNDS[1]].recording
+    return A3Trace(longest, capacities, A3TraceReport(**facts))  # type: ignore[arg-type]
 
 
 def _facts(design: A3Design, work: Workload, clock: float) -> dict[str, object]:

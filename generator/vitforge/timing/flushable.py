@@ -58,6 +58,7 @@ class _Parts:
         self._old = recording
         self._nodes, self._streams = list(recording.nodes), list(recording.streams)
         self._patterns, self._logs = list(recording.patterns), list(recording.logs)
+        self._numbers = {pattern: number for number, pattern in enumerate(self._patterns)}
         self._stages: dict[int, tuple[int, int, int]] = {}  # process -> first and last stage, stream
         self.depths: dict[int, int | None] = {}
 
@@ -94,12 +95,17 @@ class _Parts:
         return self._stages[node]
 
     def _add_log(self, node: int, log: Log, stream: int, reads: bool) -> int:
+        used, which = np.unique(log.events[:, 2], return_inverse=True)
         events = log.events.copy()
-        for event in events:
-            old = self._old.patterns[int(event[2])]
-            side = Pattern(old.reads, (stream,), old.kind) if reads else Pattern((stream,), old.writes, old.kind)
-            if side not in self._patterns:
-                self._patterns.append(side)
-            event[2] = self._patterns.index(side)
+        events[:, 2] = np.array([self._side(number, stream, reads) for number in used.tolist()], np.uint32)[which]
         self._logs.append(Log(node, events))
         return len(self._logs) - 1
+
+    def _side(self, number: int, stream: int, reads: bool) -> int:
+        """The pattern of a stage: what the whole pipeline reads, or writes, and the stream between."""
+        old = self._old.patterns[number]
+        side = Pattern(old.reads, (stream,), old.kind) if reads else Pattern((stream,), old.writes, old.kind)
+        if side not in self._numbers:
+            self._numbers[side] = len(self._patterns)
+            self._patterns.append(side)
+        return self._numbers[side]

@@ -18,12 +18,12 @@ from pynqmetadata.frontends import Metadata
 
 from vitforge_host import sim
 from vitforge_host.errors import OverlayError, SimulationError
-from vitforge_host.sim.address import WORD, AddressMap, RegArray, RegisterFile, RegisterModel
+from vitforge_host.sim.address import WORD, AddressMap, RegArray
 from vitforge_host.sim.arena import Arena
-from vitforge_host.sim.hls_ip import HlsIP, Surroundings
-from vitforge_host.sim.kernel import KernelFunction
-from vitforge_host.sim.manifest import IpSpec, read_manifest
+from vitforge_host.sim.control import Surroundings
+from vitforge_host.sim.manifest import read_manifest
 from vitforge_host.sim.memory import SimMemory
+from vitforge_host.sim.models import build_models
 from vitforge_host.sim.ps import ProcessingSystem, map_ps
 from vitforge_host.stub import check_stub
 
@@ -130,12 +130,11 @@ class SimDevice(Device):
         """Build the models of all IPs from ``<overlay>.sim.json``; all state of the former overlay is gone."""
         if parser is None:
             parser = self.get_bitfile_metadata(bitstream.bitfile_name)
-        specs = read_manifest(Path(bitstream.bitfile_name).with_suffix(".sim.json"))
+        manifest = read_manifest(Path(bitstream.bitfile_name).with_suffix(".sim.json"))
         addressed = {name: entry for name, entry in parser.ip_dict.items() if "phys_addr" in entry}
-        unknown = sorted(set(specs) - set(addressed))
-        if unknown:
-            raise OverlayError(f"the simulation manifest names {unknown[0]}, but the .hwh has {sorted(addressed)}")
-        models = {name: self._model(specs.get(name)) for name in addressed}
+        idle_polls, run_limit_s = self._limits
+        around = Surroundings(self.default_memory.arena.resolve, self._account, self.run_mode, idle_polls, run_limit_s)
+        models = build_models(manifest, addressed, around)
         self._bus.remove(self._blocks)
         self._blocks = list(addressed)
         for name, entry in addressed.items():
@@ -143,13 +142,6 @@ class SimDevice(Device):
         self.busy_s = 0.0
         self.cycles = 0
         self.post_download(bitstream, parser, self.name)
-
-    def _model(self, spec: IpSpec | None) -> RegisterModel:
-        if spec is None:
-            return RegisterFile()
-        idle_polls, run_limit_s = self._limits
-        around = Surroundings(self.default_memory.arena.resolve, self._account, self.run_mode, idle_polls, run_limit_s)
-        return HlsIP(spec, KernelFunction(spec), around)
 
     def _account(self, cycles: int) -> None:
         with self._time_lock:

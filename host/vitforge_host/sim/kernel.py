@@ -6,9 +6,11 @@ from __future__ import annotations
 import ctypes
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vitforge_host.errors import KernelFault, OverlayError
 from vitforge_host.sim.manifest import IpSpec
@@ -16,14 +18,14 @@ from vitforge_host.sim.manifest import IpSpec
 _C_TYPES: dict[str, Any] = {"ptr": ctypes.c_void_p, "i32": ctypes.c_int, "out32": ctypes.POINTER(ctypes.c_uint)}
 
 
-class KernelFunction:
-    """``long long symbol(args...)`` and ``const char *symbol_error(void)`` of the library of one IP.
+class CsimFunction:
+    """``long long symbol(...)`` and ``const char *symbol_error(void)`` of the library of one IP.
 
     The library is loaded from a private copy: each download of an overlay starts with fresh static data, and a rebuild
     of the file in place does not touch a running simulation.
     """
 
-    def __init__(self, spec: IpSpec) -> None:
+    def __init__(self, spec: IpSpec, argument_types: Sequence[Any]) -> None:
         self._spec = spec
         self._library = _load_private(spec.lib)
         try:
@@ -33,17 +35,28 @@ class KernelFunction:
             raise OverlayError(
                 f"{spec.lib} lacks {spec.symbol} or {spec.symbol}_error; build it again with: vitforge csim DIR"
             ) from None
-        self._function.argtypes = [_C_TYPES[argument.kind] for argument in spec.arguments]
+        self._function.argtypes = list(argument_types)
         self._function.restype = ctypes.c_longlong
         self._error.argtypes = []
         self._error.restype = ctypes.c_char_p
 
-    def __call__(self, values: Sequence[int]) -> tuple[int, dict[str, int]]:
-        """Run with host addresses and integers in argument order (0 for outputs).
+    def _call(self, *arguments: object) -> int:
+        """Modelled clock cycles; raises KernelFault with the kernel's own words. Other threads run meanwhile."""
+        cycles = int(self._function(*arguments))
+        if cycles < 0:
+            text = (self._error() or b"no reason given").decode("utf-8", "replace")
+            raise KernelFault(f"the simulated kernel {self._spec.name} stopped with a fault: {text}")
+        return cycles
 
-        Returns modelled clock cycles and the outputs by name; raises KernelFault with the kernel's own words.
-        Other threads run meanwhile.
-        """
+
+class KernelFunction(CsimFunction):
+    """A kernel on memory: ``long long symbol(args...)``, pointers as host addresses."""
+
+    def __init__(self, spec: IpSpec) -> None:
+        super().__init__(spec, [_C_TYPES[argument.kind] for argument in spec.arguments])
+
+    def __call__(self, values: Sequence[int]) -> tuple[int, dict[str, int]]:
+        """Run with host addresses and integers in argument order (0 for outputs): (cycles, outputs by name)."""
         outputs: dict[str, ctypes.c_uint] = {}
         passed: list[object] = []
         for argument, value in zip(self._spec.arguments, values, strict=True):
@@ -52,11 +65,28 @@ class KernelFunction:
                 passed.append(ctypes.byref(outputs[argument.name]))
             else:
                 passed.append(value)
-        cycles = int(self._function(*passed))
-        if cycles < 0:
-            text = (self._error() or b"no reason given").decode("utf-8", "replace")
-            raise KernelFault(f"the simulated kernel {self._spec.name} stopped with a fault: {text}")
+        cycles = self._call(*passed)
         return cycles, {name: int(value.value) for name, value in outputs.items()}
+
+
+class StreamFunction(CsimFunction):
+    """A kernel on packets: ``long long symbol(const void *in, long long in_bytes, void *out, long long capacity,
+    long long *out_bytes, unsigned *regs)``, where ``regs`` are all arguments in their order."""
+
+    def __init__(self, spec: IpSpec) -> None:
+        pointer, size = ctypes.c_void_p, ctypes.c_longlong
+        super().__init__(spec, [pointer, size, pointer, size, ctypes.POINTER(size), ctypes.POINTER(ctypes.c_uint)])
+        assert spec.stream is not None
+        self._capacity = spec.stream.max_out_bytes
+
+    def __call__(self, packet: bytes, inputs: Mapping[str, int]) -> tuple[int, dict[str, int], bytes]:
+        """Run on ``packet`` and the input registers by name: (cycles, output registers by name, packet)."""
+        arguments = self._spec.arguments
+        registers = (ctypes.c_uint * len(arguments))(*(inputs.get(argument.name, 0) for argument in arguments))
+        result, size = np.empty(self._capacity, np.uint8), ctypes.c_longlong(0)
+        cycles = self._call(packet, len(packet), result.ctypes.data, self._capacity, ctypes.byref(size), registers)
+        words = {a.name: int(word) for a, word in zip(arguments, registers, strict=True) if a.kind == "out32"}
+        return cycles, words, result[: size.value].tobytes()
 
 
 def _load_private(path: Path) -> ctypes.CDLL:

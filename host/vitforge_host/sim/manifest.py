@@ -30,18 +30,38 @@ class ArgumentSpec:
 
 
 @dataclass(frozen=True)
+class StreamSpec:
+    """That an IP takes a packet in each run and gives at most one, of at most ``max_out_bytes``.
+
+    ``packet_unless`` is the argument, and its value, with which a run takes no packet.
+    """
+
+    max_out_bytes: int
+    packet_unless: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
 class IpSpec:
-    """The model of one IP: a function ``long long symbol(args...)`` of a shared library."""
+    """The model of one IP: a function of a shared library, on memory or (``stream``) on packets."""
 
     name: str
     lib: Path
     symbol: str
     control: str
     arguments: tuple[ArgumentSpec, ...]
+    stream: StreamSpec | None = None
 
 
-def read_manifest(path: Path) -> dict[str, IpSpec]:
-    """IP models by instance name; raises OverlayError when the file is missing or malformed."""
+@dataclass(frozen=True)
+class SimManifest:
+    """IP models by instance name, and the AXI4-Stream connections as (source IP, sink IP)."""
+
+    ip: dict[str, IpSpec]
+    streams: tuple[tuple[str, str], ...]
+
+
+def read_manifest(path: Path) -> SimManifest:
+    """The models of an overlay; raises OverlayError when the file is missing or malformed."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -51,8 +71,9 @@ def read_manifest(path: Path) -> dict[str, IpSpec]:
     try:
         if document["format"] != FORMAT:
             raise OverlayError(f"{path} has format {document['format']}, this package reads format {FORMAT}")
-        return {name: _ip(name, entry, path) for name, entry in document["ip"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
+        models = {name: _ip(name, entry, path) for name, entry in document["ip"].items()}
+        return SimManifest(models, tuple((str(source), str(sink)) for source, sink in document["streams"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise OverlayError(f"{path} lacks or misuses the entry {error}; generate it again") from None
 
 
@@ -67,4 +88,16 @@ def _ip(name: str, entry: dict[str, Any], path: Path) -> IpSpec:
     for argument in arguments:
         if argument.kind not in ARGUMENT_KINDS or (argument.times and argument.times not in names):
             raise OverlayError(f"{path} has a bad argument {argument} for {name}; generate it again")
-    return IpSpec(name, library, entry["symbol"], entry["ctrl"], arguments)
+    return IpSpec(name, library, entry["symbol"], entry["ctrl"], arguments, _stream(entry, path, names))
+
+
+def _stream(entry: dict[str, Any], path: Path, names: set[str]) -> StreamSpec | None:
+    if "stream" not in entry:
+        return None
+    unless = entry["stream"].get("packet_unless")
+    if unless is not None and unless["argument"] not in names:
+        raise OverlayError(
+            f"{path} has a condition on {unless['argument']}, which is no i32 argument; generate it again"
+        )
+    condition = None if unless is None else (str(unless["argument"]), int(unless["value"]))
+    return StreamSpec(int(entry["stream"]["max_out_bytes"]), condition)

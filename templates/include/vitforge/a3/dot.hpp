@@ -85,7 +85,7 @@ dot_word:
     for (int i = 0; pair < pairs; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("dot_word", i)
+        VITFORGE_KIND_ITERATION("dot_word", i, 1 + (pair & 1))
         if (word == 0) {
             token = rows.read();
         }

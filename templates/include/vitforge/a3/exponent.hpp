@@ -83,7 +83,7 @@ exponent_row:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("exponent_row", i)
+        VITFORGE_KIND_ITERATION("exponent_row", i, 1 + (query & 1))
         if (mask == 0) {
             const ap_uint<KeptGroup<C>::bits> next = kept_groups.read();
             mask = get_field<group>(next, KeptGroup<C>::mask);

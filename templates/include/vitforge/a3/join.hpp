@@ -57,7 +57,7 @@ join_beat:
     for (int i = 0; i < total; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("join_beat", i)
+        VITFORGE_KIND_ITERATION("join_beat", i, 1 + (pair & 1))
         if (beat == 0) {
             const ap_uint<Counts::bits> count = lane == 0 ? counts_0.read() : counts_1.read();
             const uint32 lane_kept = get_field<count_bits>(count, Counts::kept);

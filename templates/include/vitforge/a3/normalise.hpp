@@ -76,7 +76,7 @@ weigh_row:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("weigh_row", i)
+        VITFORGE_KIND_ITERATION("weigh_row", i, 1 + (query & 1))
         if (is_first) {
             const ap_uint<SumToken<C>::bits> token = sums.read();
             const ap_uint<Counts::bits> count = token.range(SumToken<C>::bits - 1, SumToken<C>::counts);

@@ -32,7 +32,7 @@ output_word:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("output_word", i)
+        VITFORGE_KIND_ITERATION("output_word", i, 1 + (query & 1))
         if (word == 0) {
             token = weights.read();
         }

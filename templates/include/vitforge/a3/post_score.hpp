@@ -66,7 +66,7 @@ collect_row:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("collect_row", i)
+        VITFORGE_KIND_ITERATION("collect_row", i, 1 + (query & 1))
         const ap_uint<DotToken<C>::bits> token = dots.read();
         const int32 sum = get_signed<C::dot_bits>(token, 0);
         const bool is_last = get_field<1>(token, DotToken<C>::last) != 0;
@@ -126,7 +126,7 @@ post_score_group:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=8192
-        VITFORGE_ITERATION("post_score_group", i)
+        VITFORGE_KIND_ITERATION("post_score_group", i, 1 + (query & 1))
         if (index == 0) {
             maximum = maxima.read();
             ap_uint<Counts::bits> word = 0;

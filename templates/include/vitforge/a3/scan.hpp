@@ -102,7 +102,7 @@ scan_cycle:
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
 #pragma HLS dependence variable=sums type=inter direction=raw distance=4 dependent=true
-        VITFORGE_ITERATION("scan_cycle", i)
+        VITFORGE_KIND_ITERATION("scan_cycle", i, 1 + (pair & 1))
         const int odd = pair & 1;
         if (pair < pairs && cycle < launch.m) {
             add_step<C>(steps_0.read(), cycle, sums[odd][0]);
@@ -171,7 +171,7 @@ count_row:
     for (int i = 0; i < total; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("count_row", i)
+        VITFORGE_KIND_ITERATION("count_row", i, 1 + (pair & 1))
         rows.write(any_row<C>(launch, row, pair < doubles));
         const bool is_last = row == launch.n - 1;
         pair = is_last ? pair + 1 : pair;
@@ -196,7 +196,7 @@ pick_row:
     for (int i = 0; pair < pairs; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_ITERATION("pick_row", i)
+        VITFORGE_KIND_ITERATION("pick_row", i, 1 + (pair & 1))
         ap_uint<RowToken<C>::bits> token = 0;
         bool is_last = false;
         if (launch.m == 0) {

@@ -230,7 +230,7 @@ select_step:
 #pragma HLS dependence variable=coming type=inter direction=raw distance=3 dependent=true
 #pragma HLS dependence variable=coming_row type=inter direction=raw distance=3 dependent=true
 #pragma HLS dependence variable=coming_place type=inter direction=raw distance=3 dependent=true
-        VITFORGE_ITERATION("select_step", i)
+        VITFORGE_KIND_ITERATION("select_step", i, step > beats_in ? 1 : 2)
         if (step == 0) {
             accepted = 0;
         clear_column:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the plot of `vitforge a3 tune`. matplotlib is imported only if there is one to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vitforge.a3_tune.tuned import TuneResult
+from vitforge.errors import ConfigError, OutputError, ToolError
+
+SUFFIXES = (".png", ".svg")
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#999999",
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "svg.hashsalt": "vitforge",
+}
+
+
+def check_plot(path: Path) -> None:
+    """Raises what drawing to ``path`` would raise, before long work starts."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{path} is no file for a plot; give one that ends in {' or '.join(SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path.absolute().parent} is no directory; --plot takes a file to write")
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise ToolError("the plot needs matplotlib; pip install 'vitforge[plot]', or leave --plot out") from None
+
+
+def draw(result: TuneResult, path: Path) -> None:
+    """Saves the figure, the same bytes for the same result. Raises OutputError if ``path`` cannot be written."""
+    from matplotlib import rc_context
+
+    from vitforge.a3_tune.figure import make_figure
+
+    metadata = {"Software": None} if path.suffix.lower() == ".png" else {"Date": None}
+    with rc_context(_STYLE):
+        figure = make_figure(result)
+        try:
+            figure.savefig(path, dpi=160, metadata=metadata)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror or error}); give another --plot") from None

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the drivers of all our kernels share: overlay, clock, device memory, starting and waiting, and the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from vitforge_host.clocks import set_at_most
+from vitforge_host.errors import AcceleratorTimeout, ClosedError, HostError, InputError, TransferError
+from vitforge_host.identity import REGISTERS, Identity, check_identity
+from vitforge_host.overlay import AcceleratorIp, load_overlay
+
+START, DONE, IDLE = 1 << 0, 1 << 1, 1 << 2
+PAUSE_S = 0.0005  # between polls
+_SPINS = 20  # polls before the first pause: a small launch ends sooner
+_LOG = logging.getLogger(__name__)
+_ABANDONED: list[Any] = []  # buffers that an accelerator which never finished may still write to
+Self = TypeVar("Self", bound="Accelerator")
+
+
+class Accelerator:
+    """One of our kernels, of type ``kernel``, in the overlay ``bitfile``; ``batch`` and ``timeout_s`` as drivers say.
+
+    Subclasses prepare it in their constructor and call `close` if that fails.
+    """
+
+    def __init__(self, kernel: Identity, bitfile: str | Path, device: Any, batch: int, timeout_s: float) -> None:
+        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
+            raise InputError(f"batch is {batch!r}; it must be a whole number of at least 1")
+        if not timeout_s > 0:
+            raise InputError(f"timeout_s is {timeout_s!r}; it must be positive")
+        self.batch = int(batch)
+        self.timeout_s = float(timeout_s)
+        self.clock_mhz = 0.0
+        self._kernel = kernel
+        self._lock = threading.Lock()
+        self._unusable = ""  # why, once it is
+        self._buffers: list[Any] = []
+        self._overlay = load_overlay(bitfile, device)
+
+    # --- setup -----------------------------------------------------------------------------------------------------
+    def _find_ip(self, registers: list[str], wanted_mhz: float | None) -> None:
+        """Find the IP, which must have ``registers`` beside those that all have, and set its clock."""
+        self._ip = AcceleratorIp(self._overlay, self._kernel.ip_type)
+        self._ip.require(["CTRL", *registers, *REGISTERS, *(f"{name}_ctrl" for name in REGISTERS)])
+        self.clock_mhz = self._set_clock(wanted_mhz)
+
+    def _check_identity(self, design_hash: str) -> None:
+        """After a launch, which fills the identity registers."""
+        check_identity({name: self._ip.read_output(name) for name in REGISTERS}, design_hash, self._kernel)
+
+    def _set_clock(self, wanted_mhz: float | None) -> float:
+        limit = self._ip.clock_mhz
+        if wanted_mhz is not None and limit is not None and wanted_mhz > limit:
+            raise InputError(f"clock_mhz is {wanted_mhz:g}; the design was built for at most {limit:g} MHz")
+        target = wanted_mhz if wanted_mhz is not None else limit
+        if target is not None:
+            return set_at_most(target)
+        from pynq import Clocks
+
+        return float(Clocks.fclk0_mhz)
+
+    def _allocate(self, shape: Any, dtype: Any) -> Any:
+        from pynq import allocate
+
+        try:
+            buffer = allocate(shape, dtype, target=self._overlay.device)
+        except (RuntimeError, MemoryError, HostError) as error:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            raise HostError(f"no device memory for {size} bytes ({error}); free buffers or lower batch") from error
+        self._buffers.append(buffer)
+        return buffer
+
+    def _free(self, buffers: list[Any]) -> None:
+        """Give some of what `_allocate` gave back early."""
+        self._buffers = [kept for kept in self._buffers if all(kept is not buffer for buffer in buffers)]
+        for buffer in buffers:
+            buffer.freebuffer()
+
+    # --- one launch ------------------------------------------------------------------------------------------------
+    def _require_idle(self) -> None:
+        if not self._ip.read("CTRL") & IDLE:  # reading also clears a done flag left over
+            raise HostError(f"{self._ip.name} is busy although nothing was started; open the accelerator again")
+
+    def _start(self) -> None:
+        self._ip.write("CTRL", START)
+
+    def _until_done(self, job: Callable[[], tuple[str, str]], check: Callable[[], None] | None = None) -> None:
+        """Wait for the end of a launch; ``check`` is called between polls and may raise.
+
+        Raises AcceleratorTimeout with what ``job`` gives: what did not finish, and what was set for it.
+        """
+        started = time.monotonic()
+        polls = 0
+        while True:
+            control = self._ip.read("CTRL")
+            if control & DONE:
+                return
+            if check is not None:
+                check()
+            elapsed = time.monotonic() - started
+            if elapsed > self.timeout_s:
+                raise AcceleratorTimeout(self._diagnosis(*job(), control, elapsed))
+            polls += 1
+            if polls > _SPINS:
+                time.sleep(PAUSE_S)
+
+    def _diagnosis(self, what: str, settings: str, control: int, elapsed: float) -> str:
+        state = "idle" if control & IDLE else "running"
+        advice = (
+            "the start was not taken or AP_DONE was read by someone else; use only one driver on an IP"
+            if control & IDLE
+            else f"raise timeout_s if the batch is that long, else check that overlay and {self._kernel.partner} are "
+            "of one project and that the PL clock runs, and open the accelerator again to reload the overlay"
+        )
+        return (
+            f"{self._ip.name} did not finish {what} in {elapsed:.2f} s: CTRL 0x{control:02x} ({state}), {settings}, "
+            f"clock {self.clock_mhz:g} MHz; {advice}"
+        )
+
+    @contextmanager
+    def _in_flight(self) -> Iterator[None]:
+        """Around launches: whatever ends them early leaves the accelerator ready, or marked as unusable."""
+        try:
+            yield
+        except TransferError:
+            raise  # whoever raises that has cleared up
+        except HostError as error:
+            self._unusable = f"failed before ({error})"
+            raise
+        except BaseException:  # an interrupt from the keyboard, say: leave no batch in flight
+            self._drain()
+            raise
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + self.timeout_s
+        while not self._idle():
+            if time.monotonic() > deadline:
+                self._unusable = "was interrupted and did not come to an end"
+                return
+            time.sleep(PAUSE_S)
+
+    def _idle(self) -> bool:
+        try:
+            return bool(self._ip.read("CTRL") & IDLE)
+        except HostError:  # the simulated board reports a fault this way; its run has ended
+            return True
+
+    # --- use and end -----------------------------------------------------------------------------------------------
+    def _check_usable(self) -> None:
+        again = f"again with {type(self).__name__}(...)"
+        if self._unusable:
+            raise ClosedError(f"the accelerator {self._unusable}; open it {again}")
+        if not self._overlay.is_loaded():
+            raise ClosedError(f"another overlay was loaded since; open the accelerator {again}")
+
+    def close(self) -> None:
+        """Give all device memory back; harmless when repeated."""
+        if self._unusable == "is closed":
+            return
+        self._unusable = "is closed"
+        buffers, self._buffers = self._buffers, []
+        if buffers and not self._idle():
+            _ABANDONED.extend(buffers)
+            _LOG.warning("the accelerator still runs, so its buffers stay allocated until this process ends")
+            return
+        for buffer in buffers:
+            buffer.freebuffer()
+
+    def __enter__(self: Self) -> Self:
+        self._check_usable()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model of a Vitis HLS block with one AXI4-Stream in and one out, started through its registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from vitforge_host.sim.control import ControlBlock, Surroundings
+from vitforge_host.sim.kernel import StreamFunction
+from vitforge_host.sim.manifest import IpSpec, StreamSpec
+from vitforge_host.sim.stream import Stream
+
+
+class StreamIP(ControlBlock):
+    """A block whose run takes one packet and gives at most one.
+
+    A started block without a packet stays busy, and so does one whose packet nobody takes.
+    """
+
+    def __init__(
+        self, spec: IpSpec, kernel: StreamFunction, surroundings: Surroundings, inward: Stream, outward: Stream
+    ) -> None:
+        super().__init__(spec, surroundings)
+        self._kernel = kernel
+        self._inward, self._outward = inward, outward
+        self._awaits_packet = False
+        inward.notify = self._advance
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._awaits_packet = self._needs_packet()
+            if self._awaits_packet:
+                self._advance()
+            else:
+                self._compute(partial(self._run, b""))
+
+    def _needs_packet(self) -> bool:
+        assert isinstance(self._spec.stream, StreamSpec)
+        unless = self._spec.stream.packet_unless
+        return unless is None or self._inputs()[unless[0]] != unless[1]
+
+    def _advance(self) -> None:
+        """Run if a packet has come and the block has been started for one."""
+        taken = self._inward.take() if self._awaits_packet else None
+        if taken is not None:
+            self._awaits_packet = False
+            self._compute(partial(self._run, taken[0]))
+
+    def _run(self, packet: bytes) -> Callable[[], None]:
+        cycles, outputs, result = self._kernel(packet, self._inputs())
+        self._around.busy(cycles)
+        end = partial(self._end, outputs)
+        return partial(self._send, result, end) if result else end
+
+    def _send(self, packet: bytes, end: Callable[[], None]) -> None:
+        with self._lock:
+            self._polls = 0
+            self._outward.offer(lambda: packet, end)
+
+    def _inputs(self) -> dict[str, int]:
+        return {a.name: self._words.get(a.offset, 0) for a in self._spec.arguments if a.kind == "i32"}
+
+    def _waits_for(self) -> str:
+        if self._awaits_packet:
+            return "waits for a packet on its stream; send one"
+        if self._outward.waits:
+            return "waits until its packet is taken; arm the DMA channel that receives it with room for all of it"
+        return ""
