@@ -92,6 +92,18 @@ def test_a_large_batch_is_cut_in_parts() -> None:
         assert np.flatnonzero(mask[i]).tolist() == candidate_select(key, queries[i], 256).candidates.tolist()
 
 
+@pytest.mark.parametrize("narrow", [np.int8, np.int16])
+def test_narrow_codes_do_not_overflow(narrow: type[np.signedinteger]) -> None:
+    rng = np.random.default_rng(2)
+    limit = np.iinfo(narrow).max if narrow is np.int8 else 255
+    key, queries = rng.integers(-limit, limit + 1, (20, 6)), rng.integers(-limit, limit + 1, (3, 6))
+    mask = select_batch(key.astype(narrow), queries.astype(narrow), 9)
+    assert mask.tolist() == select_batch(key, queries, 9).tolist()
+    for query in queries:
+        found = candidate_select(key.astype(narrow), query.astype(narrow), 9)
+        assert found.greedy.tolist() == candidate_select(key, query, 9).greedy.tolist()
+
+
 def test_the_skip_keeps_candidates_that_would_be_lost() -> None:
     key = np.array([[1, -9], [2, -9], [3, -9]])
     query = np.array([1, 1])

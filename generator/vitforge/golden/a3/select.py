@@ -38,7 +38,7 @@ def candidate_select(key: ArrayLike, query: ArrayLike, m: int, *, skip: bool = T
 
     key (n, d) and query (d,), integers or floats; m : iterations, at least 1. Raises ValueError for other shapes.
     """
-    key, query = np.asarray(key), np.asarray(query)
+    key, query = _wide(key), _wide(query)
     if key.ndim != 2 or query.shape != key.shape[1:] or not key.size or m < 1:
         raise ValueError(
             f"candidate_select takes key (n, d), query (d,) and m >= 1, not {key.shape}, {query.shape}, {m}"
@@ -60,6 +60,12 @@ def candidate_select(key: ArrayLike, query: ArrayLike, m: int, *, skip: bool = T
             greedy[row] -= value
             total -= value
     return Selection(greedy, _candidates(greedy))
+
+
+def _wide(values: ArrayLike) -> NDArray:
+    """Codes may come in a type that is too narrow for their products."""
+    array = np.asarray(values)
+    return array.astype(np.int64) if array.dtype.kind in "iub" else array
 
 
 def _merged(key: NDArray, query: NDArray, order: NDArray, sign: int) -> Iterator[tuple[Any, int]]:
@@ -86,12 +92,13 @@ def _candidates(greedy: NDArray) -> NDArray[np.int64]:
     return rows if rows.size else np.array([np.argmax(greedy)])
 
 
-def select_batch(key: NDArray[np.int64], queries: NDArray[np.int64], m: int) -> NDArray[np.bool_]:
+def select_batch(key: NDArray[np.integer], queries: NDArray[np.integer], m: int) -> NDArray[np.bool_]:
     """Candidates (b, n) of integer queries (b, d), the same as `candidate_select` of each, for many at once.
 
     The k-th product that a pointer machine pops is the k-th largest (smallest) of all, in the order of ties that the
     machine has: so the products are sorted instead.
     """
+    key, queries = _wide(key), _wide(queries)
     n, d = key.shape
     order = np.argsort(key, axis=0, kind="stable")
     steps = min(n, m)
@@ -126,16 +133,17 @@ def _largest(
     """The m largest of sign * products, (b, m) values and rows; fewer if there are no more."""
     n, d = key.shape
     steps = min(n, m)
+    size, count = d * steps, min(m, d * steps)
     down = sign * queries > 0
-    sorted_key = np.take_along_axis(key, order, axis=0)
-    index = np.arange(steps)
-    place = np.where(down[:, :, None], n - 1 - index, index)  # (b, d, steps) in the sorted columns
-    columns = np.arange(d)[None, :, None]
-    values = (sign * sorted_key[place, columns] * queries[:, :, None]).reshape(len(queries), -1)
-    rows = order[place, columns].reshape(len(queries), -1)
-    size = values.shape[1]
-    rank = np.arange(size) - values * size  # unique: larger values first, then lower columns, then fewer steps
-    count = min(m, size)
-    first = np.argpartition(rank, count - 1, axis=1)[:, :count]
-    first = np.take_along_axis(first, np.argsort(np.take_along_axis(rank, first, axis=1), axis=1), axis=1)
-    return np.take_along_axis(values, first, axis=1), np.take_along_axis(rows, first, axis=1)
+    rows = np.stack([order[:steps].T, order[::-1][:steps].T])  # (2, d, steps): from the smallest up, from the largest
+    ends = np.take_along_axis(key.T[None], rows, axis=2) * -size
+    # Unique ranks: larger products first, then lower columns, then fewer steps.
+    rank = np.where(down[:, :, None], ends[1], ends[0])
+    rank *= (sign * queries)[:, :, None]
+    rank = rank.reshape(len(queries), size)
+    rank += np.arange(size)
+    rank.partition(count - 1, axis=1)
+    value, place = np.divmod(np.sort(rank[:, :count], axis=1), size)
+    column, step = np.divmod(place, steps)
+    side = np.take_along_axis(down, column, axis=1).astype(np.int64)
+    return -value, rows[side, column, step]
