@@ -110,8 +110,8 @@ def summarise(figures: Sequence[Sequence[Sequence[HeadFigures]]], lengths: Seque
         "kept_fraction": mean_of("kept"),
         "weight_kept": mean_of("weight_kept"),
         "top5_kept": mean_of("top5_kept"),
-        "speedup": speedup(sizes > 0),
-        "speedup_by_tokens": {size: speedup(sizes == size) for size in each},
+        "speedup_modelled": speedup(sizes > 0),
+        "speedup_modelled_by_tokens": {size: speedup(sizes == size) for size in each},
         "saturated_fraction": mean_of("saturated", 7),
     }
 
@@ -161,8 +161,8 @@ def show(result: dict[str, Any]) -> None:
     print_table("A3 on all-MiniLM-L6-v2", columns, [(name, *(row[key] for key in keys)) for name, row in rows])
     by_layer = [(name, *row["output_error_by_layer"]) for name, row in rows]
     print_table("Output error by layer", ("", *map(str, range(len(by_layer[0]) - 1))), by_layer)
-    by_tokens = {name: row["speedup_by_tokens"] for name, row in rows}
-    _show_by_tokens("Speedup, closed form", by_tokens)
+    by_tokens = {name: row["speedup_modelled_by_tokens"] for name, row in rows}
+    _show_by_tokens("Speedup, modelled", by_tokens)
     if "simulated" in result:
         _show_by_tokens("Speedup, simulated", result["simulated"]["speedup_by_tokens"])
 
@@ -185,7 +185,12 @@ def everything(model: Bert, tokenizer: Any, names: Sequence[str], trace: bool, p
         some = [tokens for name, tokens in cut if name == TRACED_TEXT]
         fitting = {name: setting for name, setting in settings.items() if name in TRACED}
         result["simulated"] = traced(model, some, fitting, partial(progress, "simulated launches"))
-    return result | run(model, [tokens for _, tokens in cut], settings, progress)
+    result |= run(model, [tokens for _, tokens in cut], settings, progress)
+    simulated = result["simulated"]["speedup"] if trace else {}
+    for name, row in result["settings"].items():
+        row["speedup"] = simulated.get(name, row["speedup_modelled"])
+        row["speedup_is"] = "simulated" if name in simulated else "modelled"
+    return result
 
 
 def main() -> None:

@@ -123,7 +123,9 @@ class A3(A3Runner):
         self._t = checks.threshold(value)
 
     # --- load --------------------------------------------------------------------------------------------------------
-    def load(self, keys: ArrayLike, values: ArrayLike, *, scale: float | None = None) -> LoadReport:
+    def load(
+        self, keys: ArrayLike, values: ArrayLike, *, scale: float | None = None, centre: bool = False
+    ) -> LoadReport:
         """Quantise, sort and copy keys and values, which queries then use until the next load.
 
         Parameters
@@ -134,6 +136,8 @@ class A3(A3Runner):
             Real numbers.
         scale : float, optional
             Of the dot products; default 1 / sqrt(d).
+        centre : bool
+            Subtract the mean row from the keys: softmax does not see it, and `m` often does with fewer candidates.
 
         Warns
         -----
@@ -152,7 +156,7 @@ class A3(A3Runner):
         """
         with self._lock:
             self._check_usable()
-            prepared = prepare(keys, values, scale, self._format)
+            prepared = prepare(keys, values, scale, self._format, centre=centre)
             self._warn_saturated(sum(prepared.saturated), prepared.elements, "key and value", stacklevel=3)
             started = time.perf_counter()
             self._copy(prepared)

@@ -61,10 +61,14 @@ class Prepared:
         return LoadReport(*self.seconds, copy_s, sent, *self.saturated)
 
 
-def prepare(keys: ArrayLike, values: ArrayLike, scale: float | None, format_: A3Format) -> Prepared:
+def prepare(
+    keys: ArrayLike, values: ArrayLike, scale: float | None, format_: A3Format, *, centre: bool = False
+) -> Prepared:
     """As `A3.load` takes them. Raises InputError for what does not fit."""
     started = time.perf_counter()
-    reals = keys_and_values(keys, values, format_)
+    reals = list(keys_and_values(keys, values, format_))
+    if centre:
+        reals[0] = reals[0] - reals[0].mean(axis=-2, keepdims=True)
     columns = [array.shape[-1] for array in reals]
     loaded = Loaded(
         n=reals[0].shape[-2],

@@ -88,6 +88,21 @@ def test_reals_come_close_to_attention_of_reals(opened: Callable[..., A3]) -> No
     assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected)
 
 
+def test_centred_keys_are_the_same_to_softmax_and_better_to_selection(opened: Callable[..., A3]) -> None:
+    rng = np.random.default_rng(5)
+    keys, values, queries = (rng.normal(size=(rows, 24)) for rows in (40, 40, 32))
+    keys += 2 * rng.normal(size=24)  # what all rows have in common tells none from another
+    errors = {}
+    with opened() as a3:
+        for centre in (False, True):
+            a3.load(keys, values, centre=centre)
+            for a3.m in (None, 20):
+                wanted = attend_float(keys, values, queries, 24**-0.5)
+                errors[centre, a3.m] = np.linalg.norm(a3.queries(queries) - wanted) / np.linalg.norm(wanted)
+    assert errors[True, None] < 0.06
+    assert errors[True, 20] < errors[False, 20]
+
+
 def test_a_cut_transfer_spoils_nothing_after_it(opened: Callable[..., A3], overlay: Any) -> None:
     keys, values, queries = normal(20, 24), normal(20, 24), normal(5, 24)
     golden = attend(keys, values, queries, numbers=overlay[1].numbers, scale=24**-0.5).result

@@ -96,7 +96,7 @@ def test_the_whole_way_on_a_small_model() -> None:
     assert exact["embedding_cosine"] > 0.9999 > aggressive["embedding_cosine"]
     assert exact["rank_correlation"] == exact["nearest_kept"] == 1
     assert len(exact["output_error_by_layer"]) == len(found["effective_rows_by_layer"]) == DEPTH
-    assert set(exact["speedup_by_tokens"]) == {6, 8}
+    assert set(exact["speedup_modelled_by_tokens"]) == {6, 8}
     assert 0 <= exact["output_error_worst_head"]["head"] < HEADS
     assert [done for _, done, _ in reported] == list(range(6))
     json.dumps(found)
