@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes recorded figures into README.md and docs/performance.md, between marks that name a table.
+"""Writes recorded figures into README.md, docs/performance.md and docs/a3.md, between marks that name a table.
 
-python benchmarks/documents.py            after estimate_vs_trace.py --record, and whenever loops change
+python benchmarks/documents.py            after a benchmark with --record, and whenever loops or resources change
 python benchmarks/documents.py --check    exit code 1 if a document is out of date
 """
 
@@ -11,15 +11,18 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from a3_tables import A3_TABLES
+from document_tables import percent, table
 
 from vitforge.design.loops import LOOPS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("performance.md", "a3.md")))
 BOARD = "zcu104"
 MODELS = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small", "deit_base": "DeiT-Base"}
 SHIPPED = "mnist"
@@ -39,17 +42,6 @@ def _fitting(board: str | None = None) -> list[Row]:
 
 def _recorded(name: str) -> Row:
     return json.loads((RESULTS / name).read_text())
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """A Markdown table; all but the ``left`` first columns to the right."""
-    marks = ["---"] * left + ["---:"] * (len(columns) - left)
-    lines = [columns, marks, *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-
-
-def _percent(value: float, digits: int = 0) -> str:
-    return f"{100 * value:.{digits}f} %"
 
 
 def _bound(value: float | None) -> str:
@@ -77,10 +69,10 @@ def results() -> str:
             f"{row['fps']:,.1f}",
             f"{row['latency_ms']:.2f}",
             f"{row['dsp']:,} of {row['dsp_device']:,}",
-            _percent(row["dsp_roof_fraction"]),
-            _percent(row["nsa_busy"]),
-            _percent(row["nmp_busy"]),
-            _percent(row["balance"]),
+            percent(row["dsp_roof_fraction"]),
+            percent(row["nsa_busy"]),
+            percent(row["nmp_busy"]),
+            percent(row["balance"]),
             f"{row['ratio']:.3f}",
         )
         for row in _fitting()
@@ -100,7 +92,7 @@ def short() -> str:
         (
             MODELS[row["model"]],
             f"{row['fps']:,.1f}",
-            _percent(row["dsp_roof_fraction"]),
+            percent(row["dsp_roof_fraction"]),
             f"{row['dsp']:,} of {row['dsp_device']:,}",
             f"{row['latency_ms']:.1f} ms",
         )
@@ -118,8 +110,8 @@ def shipped() -> str:
             f"{row['fps']:,.0f}",
             f"{row['fps_estimated']:,.0f}",
             f"{row['ratio']:.3f}",
-            _percent(row["nsa_busy"]),
-            _percent(row["nmp_busy"]),
+            percent(row["nsa_busy"]),
+            percent(row["nmp_busy"]),
         )
         for row in _rows()
         if row["model"] == SHIPPED and row["fits"]
@@ -179,7 +171,7 @@ def folding() -> str:
                 )
             ),
             f"{_array_dsps(row['folding']):,} of {row['dsp']:,}",
-            _percent(row["skipped_share"], 1),
+            percent(row["skipped_share"], 1),
         )
         for row in _fitting(BOARD)
     ]
@@ -236,7 +228,9 @@ def csim() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    function.__name__: function for function in (results, short, shipped, bounds, cycles, folding, loops, ours, csim)
+    **{function.__name__: function for function in (results, short, shipped, bounds, cycles, folding)},
+    **{function.__name__: function for function in (loops, ours, csim)},
+    **A3_TABLES,
 }
 
 

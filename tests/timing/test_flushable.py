@@ -92,3 +92,32 @@ def test_a_loop_beside_another_is_refused() -> None:
         builder.iteration("send", 0)
     with pytest.raises(ValueError, match="both runs send, work"):
         flush(builder.build(), TIMINGS, WORK)
+
+
+def test_a_process_that_does_more_than_its_loop_stalls_as_before() -> None:
+    builder = RecordingBuilder()
+    with builder.region("net"):
+        stream, end = builder.stream("stream"), builder.stream("end")
+        with builder.process("work"):
+            for i in range(COUNT):
+                builder.iteration("work", i, writes=(stream,))
+            builder.write(end)
+        with builder.process("take"):
+            for i in range(COUNT):
+                builder.iteration("take", i, reads=(stream,))
+            builder.read(end)
+    recording = builder.build()
+    assert solved(recording, 4, flushing=True).cycles == solved(recording, 4, flushing=False).cycles
+
+
+def test_a_loop_must_not_be_alone_in_one_process_only() -> None:
+    builder = RecordingBuilder()
+    with builder.region("net"):
+        stream = builder.stream("stream")
+        for name in ("one", "two"):
+            with builder.process(name):
+                builder.iteration("work", 0)
+                if name == "two":
+                    builder.write(stream)
+    with pytest.raises(ValueError, match="work: alone"):
+        flush(builder.build(), TIMINGS, WORK)

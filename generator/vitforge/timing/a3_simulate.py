@@ -26,7 +26,7 @@ from vitforge.timing.recording import Recording, begin_recording, end_recording
 from vitforge.timing.solution import Solution
 from vitforge.timing.solver import LoopTiming, solve
 
-ROUNDS = (6, 12)  # pairs a unit of the two launches whose difference is the steady state
+ROUNDS = (12, 24)  # pairs a unit of the two launches whose difference is the steady state
 _TIMINGS = {name: LoopTiming(loop.interval, loop.depth, loop.memory) for name, loop in A3_LOOPS.items()}
 _FLUSHING = frozenset(name for name, loop in A3_LOOPS.items() if loop.flushes)
 
@@ -90,7 +90,7 @@ class Simulator:
     ) -> float:
         """Simulated cycles between two groups of queries that all units take at once, keys and values being loaded.
 
-        queries (b, d), of which the first twelve groups are used, again from the first if there are fewer.
+        queries (b, d), of which the first 24 groups are used, again from the first if there are fewer.
         """
         ends = []
         for rounds in ROUNDS:

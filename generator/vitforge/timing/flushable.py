@@ -29,25 +29,33 @@ class Flushed:
 
 
 def flush(recording: Recording, timings: Mapping[str, LoopTiming], loops: frozenset[str]) -> Flushed:
-    """``recording`` with the pipelines of ``loops`` flushing.
+    """``recording`` with the pipelines of ``loops`` flushing, in each process that is one such loop alone.
 
-    Raises ValueError where a process with such a loop does anything beside it.
+    What a process does beside its loop comes after the loop has ended; such a process is left as it is, and stalls.
+    Raises ValueError where a process runs two loops, or a loop is alone in one process and not in another.
     """
     parts = _Parts(recording)
     numbers = {number: name for number, name in enumerate(recording.loops) if name in loops}
     depth: dict[int, int] = {}
+    split, left = set(), set()  # loops of processes that are taken apart, and of those that are not
     for index, log in enumerate(recording.logs):
         kinds, used = set(log.events[:, 0].tolist()), set(log.events[:, 1].tolist())
-        if recording.nodes[log.node].is_region or not kinds or max(kinds) > FIRST or not used & set(numbers):
+        if recording.nodes[log.node].is_region or not kinds:
+            continue
+        if max(kinds) > FIRST or not used & set(numbers):
+            left |= {recording.loops[a] for kind, a in log.events[:, :2].tolist() if kind <= FIRST}
             continue
         names = [recording.loops[number] for number in used]
         if len(names) != 1:
             raise ValueError(f"{recording.nodes[log.node].name} runs {', '.join(sorted(names))}: one loop can flush")
+        split.add(names[0])
         if timings[names[0]].depth > 1:
             depth[log.node] = max(timings[names[0]].depth, depth.get(log.node, 0))
             parts.split(index, log, depth[log.node])
     inside = {f"{path}/{STREAM}": parts.depths[node] for node, path in parts.paths().items()}
-    stages = {name: LoopTiming(timings[name].interval, 1) for name in loops & set(timings)}
+    if split & left:
+        raise ValueError(f"{', '.join(sorted(split & left))}: alone in one process, and not in another")
+    stages = {name: LoopTiming(timings[name].interval, 1) for name in split}
     return Flushed(parts.build(), {**timings, **stages}, inside)
 
 

@@ -22,14 +22,16 @@ template <class C>
 inline uint32 busy_cycles(const Launch &launch, uint32 rows, uint32 kept) {
 #pragma HLS inline
     const uint32 words = static_cast<uint32>(row_words<C>(launch));
-    const uint32 results = static_cast<uint32>(lanes * ceil_div(launch.d, C::result_per_beat));
+    // The units share both streams.
+    const uint32 queries = static_cast<uint32>(C::units * lanes * row_beats<C>(launch));
+    const uint32 results = static_cast<uint32>(C::units * lanes * ceil_div(launch.d, C::result_per_beat));
     const uint32 selects = static_cast<uint32>(launch.m > 0 ? row_beats<C>(launch) + 1 + launch.m : 0);
     const int scan_cycles = ceil_div(launch.n, group) + lanes;
     const int adds = launch.m > scan_cycles ? launch.m : scan_cycles;
     const uint32 scans = static_cast<uint32>(launch.m > 0 ? adds + queue : 0);
     const uint32 dots = rows * words;
     const uint32 outputs = kept * words;
-    uint32 most = results;
+    uint32 most = results > queries ? results : queries;
     most = selects > most ? selects : most;
     most = scans > most ? scans : most;
     most = dots > most ? dots : most;

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Markdown tables of the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
+    """A Markdown table; all but the ``left`` first columns to the right."""
+    marks = ["---"] * left + ["---:"] * (len(columns) - left)
+    lines = [columns, marks, *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Of a fraction."""
+    return f"{100 * value:.{digits}f} %"
