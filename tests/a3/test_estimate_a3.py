@@ -27,8 +27,8 @@ def test_closed_form_and_simulation_agree(sizes: A3Config, tmp_path: Path) -> No
         base = a3_cycles(design, n, d)
         assert found.base_interval_cycles == base.interval
         assert found.base_latency_cycles == pytest.approx(base.latency, abs=FEW)
-        assert found.latency_candidates is not None and found.latency_kept is not None
-        alone = a3_cycles(design, n, d, n // 2, found.latency_candidates, found.latency_kept)
+        assert found.candidates is not None and found.kept is not None
+        alone = a3_cycles(design, n, d, n // 2, found.candidates, found.kept)
         assert found.approx_latency_cycles == pytest.approx(alone.latency, abs=FEW)
         # Which rows are a candidate of either query is not known here: at least those of one, at most those of both.
         fewest, most = (a3_cycles(design, n, d, n // 2, c, 1).interval for c in (1, n))

@@ -129,6 +129,15 @@ def test_units_can_hold_a_head_each(library: A3Library) -> None:
         assert result[both].tolist() == golden.result.tolist()
 
 
+def test_a_load_for_no_unit_changes_nothing(library: A3Library) -> None:
+    rng, design = np.random.default_rng(6), library.design
+    keys, values, queries = (codes(rng, library, rows, 5) for rows in (4, 4, 3))
+    library.load(keys, values)
+    assert library.load(values, keys, unit_mask=0)["status"] == 0
+    golden = attend(keys, values, queries, numbers=design.numbers)
+    assert library.query(queries, 4)[0].tolist() == golden.result.tolist()
+
+
 @pytest.mark.parametrize("what", ["load", "query"])
 @pytest.mark.parametrize("beats", [-3, -1, 1, 7])
 def test_a_packet_of_the_wrong_length_is_reported_and_spoils_nothing(library: A3Library, what: str, beats: int) -> None:

@@ -26,7 +26,7 @@ TRACED = ("VITFORGE_TRACE",)
 
 def simulator(design: A3Design, directory: Path) -> Simulator:
     library = compiled(design, directory, defines=TRACED)
-    return Simulator(library=library, depths=declared_depths(directory / "hls"), name=design.name)
+    return Simulator(kernel=library, depths=declared_depths(directory / "hls"), name=design.name)
 
 
 def normal(design: A3Design, rows: int, d: int, seed: int) -> np.ndarray:

@@ -162,6 +162,7 @@ class TopContext:
     symbol: str
     namespace: str
     units: range
+    spreads: bool  # whether there are several
     inputs: list[str]
     outputs: list[str]
     cycles_index: int  # among all arguments
@@ -178,6 +179,7 @@ class TopContext:
             symbol=SIM_SYMBOL,
             namespace=a3_namespace(design),
             units=range(design.units),
+            spreads=design.units > 1,
             inputs=[a.name for a in A3_ARGUMENTS if a.kind == "i32"],
             outputs=[a.name for a in A3_ARGUMENTS if a.kind == "out32"],
             cycles_index=names.index("cycles"),

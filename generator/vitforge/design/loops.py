@@ -55,8 +55,8 @@ LOOPS = {
 # Of the A3 kernel. A loop goes on over all queries of a launch, so that its pipeline must flush: what is in it would
 # else wait for the next query.
 A3_LOOPS = {
-    "feed_beat": _loop(1, 2, "DMA: a beat of a packet to the kernel"),
-    "drain_beat": _loop(1, 2, "DMA: a beat of results from the kernel"),
+    "feed_beat": _loop(1, 1, "DMA: a beat of a packet to the kernel"),
+    "drain_beat": _loop(1, 1, "DMA: a beat of results from the kernel"),
     "receive_beat": _flushing(2, "a beat of a packet, and what it belongs to"),
     "discard_beat": _loop(1, 2, "a beat past the end of a packet"),
     "spread_beat": _flushing(2, "a beat on to its units"),

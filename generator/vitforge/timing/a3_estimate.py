@@ -11,7 +11,7 @@ from vitforge.design.loops import A3_LOOPS, CALL_CYCLES
 from vitforge.errors import ConfigError
 
 # Loops that a query passes one after the other, in parts between which it waits for something.
-_ARRIVAL = ("feed_beat", "receive_beat", "spread_beat", "distribute_beat")
+_ARRIVAL = ("feed_beat", "receive_beat", "distribute_beat")
 _SELECTION = ("select_step", "scan_cycle", "pick_row")
 _SCORES = ("dot_word", "collect_row", "post_score_group")
 _DEPARTURE = ("normalise_beat", "join_beat", "send_beat", "drain_beat")
@@ -132,6 +132,7 @@ def _latency(design: A3Design, n: int, d: int, m: int | None, rows: int, kept: i
     when the counts of all units are read, one after the other."""
     words, beats = ceil_div(d, design.width), ceil_div(d, design.per_beat)
     arrived = CALL_CYCLES + beats - 1 + _depths(*_ARRIVAL)
+    arrived += _depths("spread_beat") if design.units > 1 else 0
     if m is None:
         begins, cycles = arrived + _depths("gather_beat"), (rows - 1) * words
     else:

@@ -27,8 +27,8 @@ class A3TraceReport:
     interval_cycles : between two groups of ``queries_at_once`` queries in steady state
     cycles_per_query : interval_cycles / queries_at_once
     latency_cycles : of a launch of one query, from the first beat of its packet to the last beat of its result
-    candidates, kept : rows of a query that selection, and then post-scoring, leave: mean of the steady state, and of
-        the query whose latency is given
+    candidates, kept : rows that selection, and then post-scoring, leave of the query whose latency is given
+    mean_candidates, mean_kept : the same of all queries of the steady state
     """
 
     n: int
@@ -47,10 +47,10 @@ class A3TraceReport:
     approx_interval_cycles: float | None = None
     approx_latency_cycles: int | None = None
     approx_queries_per_second: float | None = None
-    candidates: float | None = None
-    kept: float | None = None
-    latency_candidates: int | None = None
-    latency_kept: int | None = None
+    candidates: int | None = None
+    kept: int | None = None
+    mean_candidates: float | None = None
+    mean_kept: float | None = None
     load_cycles: int | None = None
     busy: dict[str, dict[str, float]] = field(default_factory=dict)  # base, approx -> process -> fraction
     stalls: dict[str, list[StallRow]] = field(default_factory=dict)
@@ -101,10 +101,10 @@ def mode_facts(
     if goldens is not None:
         first, steady = goldens
         facts |= {
-            "candidates": float(np.mean(steady.candidates)),
-            "kept": float(np.mean(steady.kept)),
-            "latency_candidates": int(first.candidates[0]),
-            "latency_kept": int(first.kept[0]),
+            "candidates": int(first.candidates[0]),
+            "kept": int(first.kept[0]),
+            "mean_candidates": float(np.mean(steady.candidates)),
+            "mean_kept": float(np.mean(steady.kept)),
         }
     return facts
 

@@ -45,7 +45,7 @@ class Run:
 class Simulator:
     """A traced csim library of a project, and the depths that its sources declare."""
 
-    library: A3Library
+    kernel: A3Library
     depths: Mapping[str, int]
     name: str  # of the project, for people
 
@@ -54,29 +54,29 @@ class Simulator:
         """Raises ToolError if the project cannot be compiled."""
         compiled = CsimLibrary(project.compile(defines=("VITFORGE_TRACE",)))
         return cls(
-            library=A3Library(csim=compiled, design=project.design),
+            kernel=A3Library(csim=compiled, design=project.design),
             depths=declared_depths(Path(project.directory) / "hls"),
             name=str(project.directory),
         )
 
     @property
     def design(self) -> A3Design:
-        return self.library.design
+        return self.kernel.design
 
     def load(self, keys: NDArray, values: NDArray) -> Recording:
         """Keys and values (n, d) into all units."""
-        begin_recording(self.library.csim)
-        self.library.load(keys, values)
-        return end_recording(self.library.csim)
+        begin_recording(self.kernel.csim)
+        self.kernel.load(keys, values)
+        return end_recording(self.kernel.csim)
 
     def run(
         self, keys: NDArray, values: NDArray, queries: NDArray, *, scale: float, m: int | None, t: float | None
     ) -> Run:
         """Queries (b, d) over the keys and values that are loaded. Raises CheckError if the results are wrong."""
         golden = attend(keys, values, queries, numbers=self.design.numbers, scale=scale, m=m, t=t)
-        begin_recording(self.library.csim)
-        result, _ = self.library.query(queries, len(keys), scale=scale, m=m, t=t)
-        run = Run(end_recording(self.library.csim), golden)
+        begin_recording(self.kernel.csim)
+        result, _ = self.kernel.query(queries, len(keys), scale=scale, m=m, t=t)
+        run = Run(end_recording(self.kernel.csim), golden)
         wrong = int(np.count_nonzero(result != golden.result))
         if wrong:
             raise CheckError(

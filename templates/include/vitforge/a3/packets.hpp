@@ -36,11 +36,28 @@ inline int packet_beats(const Launch &launch) {
     return launch.op == op_query ? (launch.pairs + launch.single_from) * row : 0;
 }
 
+// The units that a beat is for. Where there is one, a word does not say so, and what is for none is not written.
+template <class C, int Bits>
+struct UnitField {
+    static inline bool passes(const Launch &) { return true; }
+    static inline void set(ap_uint<Bits> &word, int mask) {
+#pragma HLS inline
+        set_field<Tag<C>::unit_bits>(word, Tag<C>::units, mask);
+    }
+};
+template <class C>
+struct UnitField<C, Tag<C>::unit_word_bits> {
+    static inline bool passes(const Launch &launch) { return launch.op == op_query || is_loaded(launch, 0); }
+    static inline void set(ap_uint<Tag<C>::unit_word_bits> &, int) {
+#pragma HLS inline
+    }
+};
+
 // Reads one packet, to its end. Beats that are missing are taken as 0, those past the end of what the registers
 // announce are dropped, and the status says so: a broken packet spoils no other.
-template <class C>
+template <class C, int Bits>
 static void receive(const Launch &launch, hls::stream<ap_uint<C::beat_bits + 8> > &queries,
-                    hls::stream<ap_uint<Tag<C>::bits> > &packets, hls::stream<ap_uint<8> > &status) {
+                    hls::stream<ap_uint<Bits> > &packets, hls::stream<ap_uint<8> > &status) {
     VITFORGE_PROCESS("receive")
     const int total = packet_beats<C>(launch);
     const int last_beat = row_beats<C>(launch) - 1;
@@ -57,7 +74,7 @@ receive_beat:
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=16384
         VITFORGE_ITERATION("receive_beat", i)
-        ap_uint<Tag<C>::bits> word = 0;
+        ap_uint<Bits> word = 0;
         is_short = is_short || ended;
         if (!ended) {
             const ap_uint<C::beat_bits + 8> arrived = queries.read();
@@ -66,8 +83,10 @@ receive_beat:
         }
         set_field<2>(word, Tag<C>::kind, kind);
         set_field<1>(word, Tag<C>::lane, lane);
-        set_field<Tag<C>::unit_bits>(word, Tag<C>::units, kind == kind_query ? 1 << unit : launch.unit_mask);
-        packets.write(word);
+        UnitField<C, Bits>::set(word, kind == kind_query ? 1 << unit : launch.unit_mask);
+        if (UnitField<C, Bits>::passes(launch)) {
+            packets.write(word);
+        }
         ++beat;
         if (beat > (kind == kind_sorted ? last_sorted : last_beat)) {
             beat = 0;
