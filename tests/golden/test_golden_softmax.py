@@ -15,7 +15,6 @@ from vitforge.golden.softmax import (
     exp_tables,
     exponent,
     exponent_float,
-    exponent_general,
     softmax_weights,
     softmax_weights_float,
 )
@@ -51,27 +50,6 @@ def test_tables_hold_the_rounded_exponentials():
     high, low = exp_tables()
     assert list(high) == [math.floor(4096 * math.exp(-i / 8) + 0.5) for i in range(64)]
     assert list(low) == [math.floor(4096 * math.exp(-j / 256) + 0.5) for j in range(32)]
-
-
-@pytest.mark.parametrize(("fraction_bits", "wrong"), [(8, 319), (10, 113), (12, 27), (16, 4)])
-def test_paper_format_is_within_one_ulp_at_every_table_width(fraction_bits, wrong):
-    """u0.8 scores as in the A3 paper: one ulp at most, and this many codes that are not the nearest."""
-    difference = np.abs(exponent_general(U, fraction_bits=fraction_bits, out_bits=8) - nearest(8))
-    assert difference.max() <= 1
-    assert np.count_nonzero(difference) == wrong
-
-
-@pytest.mark.parametrize(("fraction_bits", "wrong"), [(12, 24), (16, 0)])
-def test_paper_format_truncated(fraction_bits, wrong):
-    floor = np.array([min(255, math.floor(e * 256)) for e in EXACT])
-    got = exponent_general(U, fraction_bits=fraction_bits, out_bits=8, rounded=False)
-    assert np.count_nonzero(got != floor) == wrong
-    assert np.abs(got - nearest(8)).max() <= 1
-
-
-def test_general_exponent_contains_the_attention_format():
-    u = np.arange(3000)
-    assert np.array_equal(exponent_general(u, fraction_bits=12, out_bits=7), exponent(u))
 
 
 @settings(deadline=None, max_examples=200)

@@ -169,7 +169,7 @@ def _print_a3(report: A3TraceReport) -> None:
             f"cycles per query, M = {report.m}, T = {report.t:g} %": report.approx_cycles_per_query,
             "queries per second": report.approx_queries_per_second,
             "latency of one query": report.approx_latency_cycles,
-            "candidates and rows kept of a query": f"{report.mean_candidates:.1f} and {report.mean_kept:.1f} of {report.n}",
+            "candidates, rows kept": f"{report.mean_candidates:.1f}, {report.mean_kept:.1f} of {report.n}, mean",
         }
     facts |= {"cycles of a load": report.load_cycles, "DSP": report.dsp}
     units = f"{report.units} unit{'s' * (report.units > 1)}"

@@ -33,24 +33,6 @@ def exponent(u: ArrayLike) -> Int64:
     return np.where(u >= EXP_RANGE, 0, np.minimum(weight, WEIGHT_LIMIT))
 
 
-def exponent_general(u: ArrayLike, *, fraction_bits: int, out_bits: int, rounded: bool = True) -> Int64:
-    """The same exponent module in any format: tables of ``fraction_bits``, result of ``out_bits`` fraction bits.
-
-    ``min(2**out_bits - 1, (high[u >> 5] * low[u & 31] + half) >> shift)``, shift = 2 * fraction_bits - out_bits,
-    half = 1 << (shift - 1), or 0 if not ``rounded``; 0 if u >= 2048. Attention weights are fraction_bits 12, out_bits
-    7; the u0.8 scores of the A3 paper are out_bits 8.
-    """
-    u = np.asarray(u, dtype=np.int64)
-    steps = np.arange(EXP_RANGE // EXP_LOW_ENTRIES)
-    high = np.floor(np.ldexp(exponent_float(steps * EXP_LOW_ENTRIES), fraction_bits) + 0.5).astype(np.int64)
-    low = np.floor(np.ldexp(exponent_float(np.arange(EXP_LOW_ENTRIES)), fraction_bits) + 0.5).astype(np.int64)
-    index = np.minimum(u, EXP_RANGE - 1)
-    shift = 2 * fraction_bits - out_bits
-    half = 1 << (shift - 1) if rounded else 0
-    product = (high[index // EXP_LOW_ENTRIES] * low[index % EXP_LOW_ENTRIES] + half) >> shift
-    return np.where(u >= EXP_RANGE, 0, np.minimum(product, (1 << out_bits) - 1))
-
-
 def exponent_float(u: ArrayLike) -> Float64:
     """``exp(-u / 256)``, at most 1."""
     return np.exp(-np.asarray(u, dtype=np.float64) / SCORE_UNIT)
