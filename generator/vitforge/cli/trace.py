@@ -161,13 +161,13 @@ def _print_loops(report: TraceReport | A3TraceReport) -> None:
 def _print_a3(report: A3TraceReport) -> None:
     facts: dict[str, object] = {
         "cycles per query, all rows": report.base_cycles_per_query,
-        "queries per second, all rows": report.base_queries_per_second,
+        "queries per second, all rows": f"{report.base_queries_per_second:,.0f}",
         "latency of one query, all rows": report.base_latency_cycles,
     }
     if report.m is not None:
         facts |= {
             f"cycles per query, M = {report.m}, T = {report.t:g} %": report.approx_cycles_per_query,
-            "queries per second": report.approx_queries_per_second,
+            "queries per second": f"{report.approx_queries_per_second:,.0f}",
             "latency of one query": report.approx_latency_cycles,
             "candidates, rows kept": f"{report.mean_candidates:.1f}, {report.mean_kept:.1f} of {report.n}, mean",
         }
