@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.small_key import KEYS, QUERIES, OpenA3, is_right, load
 from vitforge_host import (
     A3,
     ClosedError,
@@ -19,20 +20,6 @@ from vitforge_host import (
     OverlayError,
 )
 from vitforge_host.sim import SimDevice
-
-OpenA3 = Callable[..., A3]
-KEYS = np.arange(-40, 40).reshape(10, 8)
-QUERIES = np.arange(88).reshape(11, 8)
-EXPECTED = (QUERIES @ KEYS.T @ KEYS + 46341 * 17).astype(np.int16)  # 46341 / 2**17 is the scale 1 / sqrt(8)
-
-
-def load(a3: A3) -> A3:
-    a3.load(KEYS / 16, KEYS / 16)
-    return a3
-
-
-def is_right(a3: A3) -> bool:
-    return bool((a3.codes(QUERIES) == EXPECTED).all())
 
 
 # --- input -----------------------------------------------------------------------------------------------------------

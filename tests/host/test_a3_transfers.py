@@ -4,29 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
-from vitforge_host import A3, AcceleratorTimeout, ClosedError, InputError, TransferError, a3_runner
+from host.small_key import QUERIES, OpenA3, is_right, load
+from vitforge_host import AcceleratorTimeout, ClosedError, InputError, TransferError, a3_runner
 from vitforge_host.errors import KernelFault
 from vitforge_host.sim import SimDevice
-
-OpenA3 = Callable[..., A3]
-KEYS = np.arange(-40, 40).reshape(10, 8)
-QUERIES = np.arange(88).reshape(11, 8)
-EXPECTED = (QUERIES @ KEYS.T @ KEYS + 46341 * 17).astype(np.int16)  # 46341 / 2**17 is the scale 1 / sqrt(8)
-
-
-def load(a3: A3) -> A3:
-    a3.load(KEYS / 16, KEYS / 16)
-    return a3
-
-
-def is_right(a3: A3) -> bool:
-    return bool((a3.codes(QUERIES) == EXPECTED).all())
 
 
 # --- transfers that go wrong -----------------------------------------------------------------------------------------
