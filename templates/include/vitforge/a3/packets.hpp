@@ -36,28 +36,30 @@ inline int packet_beats(const Launch &launch) {
     return launch.op == op_query ? (launch.pairs + launch.single_from) * row : 0;
 }
 
-// The units that a beat is for. Where there is one, a word does not say so, and what is for none is not written.
-template <class C, int Bits>
-struct UnitField {
+// A beat on its way to several units, which are named in it.
+template <class C, bool Spreads>
+struct PacketWord {
+    static constexpr int bits = Tag<C>::bits;
     static inline bool passes(const Launch &) { return true; }
-    static inline void set(ap_uint<Bits> &word, int mask) {
+    static inline void address(ap_uint<bits> &word, int mask) {
 #pragma HLS inline
         set_field<Tag<C>::unit_bits>(word, Tag<C>::units, mask);
     }
 };
+
+// The same where there is one unit. What is for none is not written.
 template <class C>
-struct UnitField<C, Tag<C>::unit_word_bits> {
+struct PacketWord<C, false> {
+    static constexpr int bits = Tag<C>::unit_word_bits;
     static inline bool passes(const Launch &launch) { return launch.op == op_query || is_loaded(launch, 0); }
-    static inline void set(ap_uint<Tag<C>::unit_word_bits> &, int) {
-#pragma HLS inline
-    }
+    static inline void address(ap_uint<bits> &, int) {}
 };
 
 // Reads one packet, to its end. Beats that are missing are taken as 0, those past the end of what the registers
 // announce are dropped, and the status says so: a broken packet spoils no other.
-template <class C, int Bits>
+template <class C, bool Spreads>
 static void receive(const Launch &launch, hls::stream<ap_uint<C::beat_bits + 8> > &queries,
-                    hls::stream<ap_uint<Bits> > &packets, hls::stream<ap_uint<8> > &status) {
+                    hls::stream<ap_uint<PacketWord<C, Spreads>::bits> > &packets, hls::stream<ap_uint<8> > &status) {
     VITFORGE_PROCESS("receive")
     const int total = packet_beats<C>(launch);
     const int last_beat = row_beats<C>(launch) - 1;
@@ -74,7 +76,7 @@ receive_beat:
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=16384
         VITFORGE_ITERATION("receive_beat", i)
-        ap_uint<Bits> word = 0;
+        ap_uint<PacketWord<C, Spreads>::bits> word = 0;
         is_short = is_short || ended;
         if (!ended) {
             const ap_uint<C::beat_bits + 8> arrived = queries.read();
@@ -83,8 +85,8 @@ receive_beat:
         }
         set_field<2>(word, Tag<C>::kind, kind);
         set_field<1>(word, Tag<C>::lane, lane);
-        UnitField<C, Bits>::set(word, kind == kind_query ? 1 << unit : launch.unit_mask);
-        if (UnitField<C, Bits>::passes(launch)) {
+        PacketWord<C, Spreads>::address(word, kind == kind_query ? 1 << unit : launch.unit_mask);
+        if (PacketWord<C, Spreads>::passes(launch)) {
             packets.write(word);
         }
         ++beat;
