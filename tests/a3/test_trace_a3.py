@@ -77,7 +77,8 @@ def test_approximate_throughput_and_latency(paper: Simulator, n: int, m: int, t:
     single = paper.run(keys, values, queries[:1], scale=1 / 8, m=m, t=t)
     latency = solve_launch(single.recording, paper.capacities(single.recording)).cycles
     passes = m + int(single.golden.candidates[0]) + 2 * int(single.golden.kept[0])
-    assert latency <= passes + (105 if paper.design.numbers.is_deferred else 115)
+    assert latency <= passes + (105 if paper.design.numbers.is_deferred else 110)
+    # What is aimed at. It takes many kept rows to hide the depths of the pipelines, as this flat data has at M = n / 2.
     if n == 320 and m == 160 and paper.design.numbers.is_deferred:
         assert latency <= passes + 40
 
