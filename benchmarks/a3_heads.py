@@ -160,12 +160,12 @@ def cycles(d: int, m: int | None, chosen: NDArray[np.bool_], kept: NDArray[np.in
 
     chosen : (queries, n) rows that selection left; kept : (queries,) how many post-scoring left of them
 
-    A unit takes queries in pairs. Both share the key rows that either needs; an odd last query is alone.
+    A unit selects for two queries at a time, of which the mean counts; an odd last one takes as long as two.
     """
-    starts, n = np.arange(0, len(chosen), LANES), chosen.shape[1]
-    candidates = np.logical_or.reduceat(chosen, starts, axis=0).sum(axis=1)
-    most = np.maximum.reduceat(kept, starts)
-    return sum(_interval(n, d, m, int(c), int(k)) for c, k in zip(candidates, most, strict=True))
+    n, starts = chosen.shape[1], np.arange(0, len(chosen), LANES)
+    counts = np.stack([chosen.sum(axis=1), kept])
+    means = np.add.reduceat(counts, starts, axis=1) / np.diff(np.append(starts, len(chosen)))
+    return sum(_interval(n, d, m, c, k) for c, k in means.T.tolist())
 
 
 @cache
@@ -175,6 +175,6 @@ def _design() -> A3Design:
 
 
 @cache
-def _interval(n: int, d: int, m: int | None, candidates: int, kept: int) -> int:
+def _interval(n: int, d: int, m: int | None, candidates: float, kept: float) -> int:
     """Cycles from one pair to the next."""
     return a3_cycles(_design(), n, d, m, candidates, kept).interval

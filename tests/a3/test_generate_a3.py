@@ -232,8 +232,9 @@ def test_closed_form(project: A3GenerateResult) -> None:
     chosen = a3_cycles(design, 320, 64, 160, candidates=100, kept=50)
     assert chosen.interval <= 160 + 16
     assert chosen.limited_by == "selection"
-    assert a3_cycles(design, 320, 64, 20, candidates=30, kept=10).interval < base.interval / 8
-    assert a3_cycles(design, 320, 20).interval == 320
+    assert a3_cycles(design, 320, 64, 20, candidates=19, kept=10).interval < base.interval / 8
+    assert a3_cycles(design, 320, 64, 160, candidates=320, kept=10).limited_by == "dot"
+    assert a3_cycles(design, 320, 20).interval == a3_cycles(design, 319, 20).interval == 320
     for wrong in ((0, 64, None), (513, 64, None), (320, 65, None), (320, 64, 0), (320, 64, 513)):
         with pytest.raises(ConfigError, match="takes 1 to"):
             a3_cycles(design, *wrong)

@@ -18,7 +18,8 @@ from vitforge.csim.a3 import check_a3_library
 from vitforge.csim.a3_library import A3Library
 from vitforge.csim.build import build_executable
 from vitforge.csim.headers import HEADER_SETS
-from vitforge.design.a3 import A3_MAGIC, A3_TOP, LANES
+from vitforge.design.a3 import A3_MAGIC, A3_TOP, LANES, PORTS
+from vitforge.design.geometry import ceil_div
 from vitforge.golden.a3 import attend, candidate_select
 
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -95,12 +96,12 @@ def test_any_launch_equals_the_golden_model(approximate: A3Library, seed: int, d
 
 
 def test_the_cycles_register_counts_the_busiest_stage(library: A3Library) -> None:
-    """Of all rows, the dot products: a row a cycle, or as many cycles as it has words."""
+    """Of all rows, the dot products: two rows a cycle, or as many cycles as they have words."""
     rng, design = np.random.default_rng(0), library.design
     n, d, groups = design.n_max, design.d_max, 3
     library.load(codes(rng, library, n, d), codes(rng, library, n, d))
     _, registers = library.query(codes(rng, library, groups * LANES * design.units, d), n)
-    assert registers["cycles"] == groups * n * design.row_words
+    assert registers["cycles"] == groups * LANES * ceil_div(n, PORTS) * design.row_words
 
 
 def test_what_a_smaller_key_leaves_behind_does_no_harm(library: A3Library) -> None:

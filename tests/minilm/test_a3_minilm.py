@@ -71,11 +71,11 @@ def test_saturated_elements_are_counted() -> None:
     assert figures.saturated == pytest.approx((1 + key.shape[1]) / (3 * key.size))
 
 
-def test_a_pair_pays_for_the_rows_that_either_query_needs() -> None:
+def test_a_pair_pays_for_the_rows_of_both_queries() -> None:
     n, m = 64, 4
     chosen = np.zeros((3, n), bool)
     chosen[0, :20] = chosen[1, 10:40] = chosen[2, :50] = True
-    pairs = [a3_heads._interval(n, 8, m, rows, kept) for rows, kept in ((40, 9), (50, 7))]
+    pairs = [a3_heads._interval(n, 8, m, rows, kept) for rows, kept in ((25, 7), (50, 7))]
     assert a3_heads.cycles(8, m, chosen, np.array([5, 9, 7])) == sum(pairs)
 
 

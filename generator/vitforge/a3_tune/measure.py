@@ -19,7 +19,7 @@ from vitforge.design.geometry import ceil_div
 from vitforge.errors import ConfigError
 from vitforge.golden.a3 import attend, attend_float
 from vitforge.golden.arith import Float64, Int64
-from vitforge.timing.a3_simulate import ROUNDS, Simulator, solve_launch
+from vitforge.timing.a3_simulate import ROUNDS, Simulator
 from vitforge_host.fixed_point import decode, encode
 
 WINDOWS = 4  # stretches of the queries whose steady state is simulated, over all heads; at least one a head
@@ -161,7 +161,7 @@ def _cost(
     latencies = []
     for start in _spread(count, min(count, ceil_div(SINGLES, heads))):
         run = simulator.run(keys, values, queries[start : start + 1], scale=scale, m=m, t=t)
-        latencies.append(solve_launch(run.recording, simulator.capacities(run.recording)).cycles)
+        latencies.append(simulator.latency(run.recording))
     return Cost(float(np.mean(intervals)) / at_once, float(np.mean(latencies)))
 
 

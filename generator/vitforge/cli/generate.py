@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--clock-mhz", type=float, metavar="MHZ", help="PL clock.  [default: the board's]")
 @click.option("--n-max", type=int, help="a3: most rows of key and value.  [default: 512]")
 @click.option("--d-max", type=int, help="a3: most elements of a row.  [default: 64]")
-@click.option("--units", type=int, help="a3: pipelines, each takes two queries at a time.  [default: 1]")
+@click.option("--units", type=int, help="a3: pipelines that work side by side.  [default: 1]")
 @click.option(
     "--normalisation",
     type=click.Choice(["deferred", "divide_first"]),

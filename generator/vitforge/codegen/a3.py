@@ -9,8 +9,8 @@ from vitforge.codegen.a3_bench import BenchData, bench_data
 from vitforge.codegen.engines import ConstantField
 from vitforge.codegen.environment import render
 from vitforge.codegen.storage import Binding
-from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, LANES, A3Design
-from vitforge.design.a3_memories import SHORT, UNIT_BEATS, a3_fifo_depths, a3_memories
+from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, A3Design
+from vitforge.design.a3_memories import SHORT, UNIT_BEATS, UNIT_QUERIES, a3_fifo_depths, a3_memories
 from vitforge.design.registers import SIM_SYMBOL
 from vitforge.design.resources import place_memories
 from vitforge.resources import data_dir
@@ -78,7 +78,7 @@ class ConfigContext:
         ]
         return cls(
             namespace=a3_namespace(design),
-            widest=max(1024, design.word_bits, design.width * design.acc_bits),
+            widest=max(1024, design.width * design.acc_bits),
             deferred="true" if design.numbers.is_deferred else "false",
             approximate="true" if design.approximate else "false",
             fields=fields,
@@ -104,7 +104,7 @@ def _shape_fields(design: A3Design) -> list[tuple[str, int, str]]:
         ("per_beat", design.per_beat, "elements of a beat"),
         ("sorted_per_beat", design.sorted_per_beat, "entries of the sorted key in a beat"),
         ("result_per_beat", design.result_per_beat, ""),
-        ("pair_bits", LANES * design.width * design.numbers.code_bits, "a word of both queries of a pair"),
+        ("word_bits", design.word_bits, "a word of a row"),
     ]
 
 
@@ -119,7 +119,6 @@ def _number_fields(design: A3Design) -> list[tuple[str, int, str]]:
         ("total_bits", design.total_bits, "sum of the products that selection accepts, signed"),
         ("score_bits", numbers.score_bits, "a score, and a weight: fractions"),
         ("score_limit", numbers.score_limit, "exp(0) saturates"),
-        ("exp_rows", design.exp_rows, "rows of which the exponent takes the score in a cycle"),
         ("exp_range", numbers.exp_range, "distances from here on score 0"),
         ("sum_bits", design.sum_bits, "sum of scores, unsigned"),
         ("acc_bits", design.acc_bits, "sum of weighted values, signed"),
@@ -135,7 +134,6 @@ def _number_fields(design: A3Design) -> list[tuple[str, int, str]]:
 class UnitContext:
     """unit.hpp"""
 
-    lanes: range
     deferred: bool
     approximate: bool
     group_words: int
@@ -145,7 +143,6 @@ class UnitContext:
     def build(cls, design: A3Design) -> UnitContext:
         short = dict.fromkeys(("column_beats", "steps", "masks", "scores"), SHORT)
         return cls(
-            lanes=range(LANES),
             deferred=design.numbers.is_deferred,
             approximate=design.approximate,
             group_words=design.group_words,
@@ -162,13 +159,13 @@ class TopContext:
     symbol: str
     namespace: str
     units: range
-    spreads: bool  # whether there are several
     inputs: list[str]
     outputs: list[str]
     cycles_index: int  # among all arguments
     approximate: bool
-    beat_depth: int
+    column_depth: int
     result_depth: int
+    count_depth: int
 
     @classmethod
     def build(cls, design: A3Design) -> TopContext:
@@ -179,13 +176,13 @@ class TopContext:
             symbol=SIM_SYMBOL,
             namespace=a3_namespace(design),
             units=range(design.units),
-            spreads=design.units > 1,
             inputs=[a.name for a in A3_ARGUMENTS if a.kind == "i32"],
             outputs=[a.name for a in A3_ARGUMENTS if a.kind == "out32"],
             cycles_index=names.index("cycles"),
             approximate=design.approximate,
-            beat_depth=UNIT_BEATS,
+            column_depth=a3_fifo_depths(design).get("column_beats", SHORT),
             result_depth=UNIT_BEATS,
+            count_depth=UNIT_QUERIES,
         )
 
 

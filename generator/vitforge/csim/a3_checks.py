@@ -27,15 +27,15 @@ def _int32(values: NDArray) -> NDArray[np.int32]:
 
 
 def check_pair_dot(library: A3Library, check: KernelCheck) -> None:
-    """Two queries times a key word, on random codes and on every combination of extremes."""
+    """Two key words times one of the query, on random codes and on every combination of extremes."""
     rng, limit, width = np.random.default_rng(_SEED), library.design.numbers.limit, library.design.width
     extremes = np.array(np.meshgrid([-limit, 0, limit], [-limit, 0, limit], [-limit, 0, limit])).reshape(3, -1)
     corners = np.repeat(extremes[:, :, None], width, axis=2)
     codes = np.concatenate([corners, rng.integers(-limit, limit + 1, (3, SAMPLES // 8, width))], axis=1)
-    lower, upper, key = map(_int32, codes)
-    sums = np.zeros((len(key), 2), np.int32)
-    library.csim.call("vf_a3_pair_dot", lower, upper, key, len(key), sums)
-    check.compare("sums", np.stack([(lower * key).sum(axis=1), (upper * key).sum(axis=1)], axis=1), sums)
+    lower, upper, query = map(_int32, codes)
+    sums = np.zeros((len(query), 2), np.int32)
+    library.csim.call("vf_a3_pair_dot", lower, upper, query, len(query), sums)
+    check.compare("sums", np.stack([(lower * query).sum(axis=1), (upper * query).sum(axis=1)], axis=1), sums)
 
 
 def check_exponent(library: A3Library, check: KernelCheck) -> None:

@@ -18,9 +18,11 @@ from vitforge.errors import ConfigError
 A3_TOP = "vitforge_a3"
 A3_MAGIC = 0x56464133  # "VFA3"
 A3_VERSION = 1  # of registers and packets
-LANES = 2  # queries a unit takes at a time: they share a key row, and its DSPs
+LANES = 2  # queries that candidates are selected for at a time: a pair
+PORTS = 2  # rows that the memories of key and value give in a cycle: products of both with the query share a DSP
 GROUP = 16  # rows that are scanned, or compared with the threshold, in a cycle (section V-A)
 QUEUE = 4  # products of a column that candidate selection has ready: the cycles until a popped one is replaced
+BANKS = 2  # of a row's score, by turns: the cycles until a sum can be added to again
 DSP_LANES = {"dsp48e1": (17, 25), "dsp48e2": (18, 27)}  # place of the upper operand of a pair, width of the port [bits]
 OPERATIONS = {"identify": 0, "load": 1, "query": 2}
 
@@ -129,11 +131,6 @@ class A3Design:
         """Words of GROUP rows."""
         return ceil_div(self.n_max, GROUP)
 
-    @property
-    def exp_rows(self) -> int:
-        """Rows that the exponent takes in a cycle: two where the output cannot begin before it has ended."""
-        return 1 if self.numbers.is_deferred else 2
-
     # --- widths ----------------------------------------------------------------------------------------
     @property
     def product_bits(self) -> int:
@@ -147,8 +144,8 @@ class A3Design:
 
     @property
     def greedy_bits(self) -> int:
-        """Unsigned width of what either pointer adds to the score of a row in a quarter of the iterations."""
-        return (self.numbers.limit**2 * ceil_div(max(1, self.m_max), QUEUE)).bit_length()
+        """Unsigned width of what either pointer adds to one bank of the score of a row."""
+        return (self.numbers.limit**2 * ceil_div(max(1, self.m_max), BANKS)).bit_length()
 
     @property
     def total_bits(self) -> int:
@@ -167,7 +164,7 @@ class A3Design:
 
     @cached_property
     def packing_depth(self) -> int:
-        """Products of a pair that a cascade of DSPs sums before it is split; 0 where a pair does not fit a DSP."""
+        """Products of two rows that a cascade of DSPs sums before it is split; 0 where a pair does not fit a DSP."""
         (shift, port), limit = DSP_LANES[self.board.dsp_family], self.numbers.limit
         if (limit << shift) + limit >= 1 << (port - 1):
             return 0
@@ -175,8 +172,8 @@ class A3Design:
 
     @property
     def word_bits(self) -> int:
-        """The widest stream: both queries of a pair, or a group of rows with their dot products."""
-        return max(LANES * self.width * self.numbers.code_bits, GROUP * self.dot_bits, 2 * self.axi_bits)
+        """A word of a row: what a cycle takes of it."""
+        return self.width * self.numbers.code_bits
 
     # --- registers ---------------------------------------------------------------------------------------
     @property

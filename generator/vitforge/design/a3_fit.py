@@ -103,7 +103,7 @@ def _reasons(chosen: A3Design, tried: list[A3Design]) -> Iterator[str]:
         yield f"no candidate selection: even with width = {least.width} it {_needs(least)}"
     bits, family = chosen.numbers.code_bits, board.dsp_family
     if chosen.packing_depth:
-        yield f"two queries share each DSP of the dot product: {bits}-bit elements pack on {family}"
+        yield f"two key rows share each DSP of the dot product: {bits}-bit elements pack on {family}"
     else:
         yield f"each query has its own DSPs of the dot product: {bits}-bit elements do not pack on {family}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from vitforge.design.a3 import GROUP, LANES, QUEUE, A3Design
+from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, QUEUE, A3Design
 from vitforge.design.a3_memories import PARITIES, SIDES, a3_memories
 from vitforge.design.geometry import ceil_div
 from vitforge.design.resources import Resources, held_by, place_memories, shortfall
@@ -19,8 +19,7 @@ MOST_UNITS = 16
 _DSP_PORTS = {"dsp48e1": 25, "dsp48e2": 27}  # signed width of the wide port; the other one has 18 bits
 
 _STAGE_LUT, _STAGE_FF = 220, 320  # counters, addresses and handshakes of a process
-# Processes of a unit for both lanes, of a lane, and what candidate selection adds to both.
-_UNIT_STAGES, _LANE_STAGES, _SELECTION_STAGES = 5, 6, (1, 1)
+_UNIT_STAGES, _SELECTION_STAGES = 10, 1 + LANES  # processes of a unit, and what candidate selection adds
 _OVERLAY_LUT, _OVERLAY_FF = 5200, 7400  # AXI DMA with its interconnect, registers, distribution to the units
 _RECIPROCAL_LUT, _RECIPROCAL_FF = 900, 1300  # a bit a stage, as that of the ViT's softmax
 _REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a result: shift and clamp
@@ -49,57 +48,58 @@ def _multiplier(design: A3Design, bits: int) -> int:
 def a3_dsp_rows(design: A3Design) -> dict[str, int]:
     """DSPs by construction: every multiplier that the kernels instantiate, of all units."""
     numbers = design.numbers
-    shared = LANES if design.packing_depth else 1  # products that a DSP makes of one element of the key
+    shared = PORTS if design.packing_depth else 1  # products that a DSP makes of one element of the query
     rows = {
-        "dot": LANES * design.width // shared,
-        "scale": LANES * design.exp_rows * _multiplier(design, design.dot_bits + 1),
-        "exponent": LANES * design.exp_rows,
-        "output": LANES * design.width,
+        "dot": PORTS * design.width // shared,
+        "scale": PORTS * _multiplier(design, design.dot_bits + 1),
+        "exponent": PORTS,
+        "output": PORTS * design.width,
     }
     if numbers.is_deferred:
-        rows["normalise"] = LANES * design.result_per_beat * _multiplier(design, design.acc_bits)
+        rows["normalise"] = design.result_per_beat * _multiplier(design, design.acc_bits)
     if design.approximate:
-        pair = LANES if design.packing_depth else 1  # two entries of a column share the element of the query
-        rows["seeding"] = LANES * design.per_beat * SIDES * QUEUE // pair
+        rows["seeding"] = LANES * design.per_beat * SIDES * QUEUE // shared  # both ends of a column, packed alike
         rows["replacement"] = LANES * SIDES
     return {name: design.units * count for name, count in rows.items()}
 
 
 def _dot_fabric(design: A3Design) -> Fabric:
-    """Queries of a pair and of the next one, adder tree behind the cascades of both lanes, a word of the key."""
-    word, bits = design.width * design.numbers.code_bits, design.dot_bits
-    terms = LANES * design.width // max(1, design.packing_depth)
+    """The query and the one that arrives, words of two key rows, and the adder trees behind their cascades."""
+    word, bits = design.word_bits, design.dot_bits
+    terms = PORTS * design.width // max(1, design.packing_depth)
     split = terms * design.product_bits if design.packing_depth else 0
-    tree = (terms - LANES) * bits
-    rows = LANES * bits  # the words of a row, added up
-    choose = (design.row_words - 1) * LANES * word // _CHOICE
-    queries = (1 + design.row_words + LANES * design.row_words) * word
-    return Fabric(word // 2 + split + tree + rows + choose, queries + word + tree + rows)
+    tree = (terms - PORTS) * bits
+    rows = PORTS * bits  # the words of a row, added up
+    choose = (design.row_words - 1) * word // _CHOICE
+    queries = (1 + design.row_words) * word
+    return Fabric(word // 2 + split + tree + rows + choose, queries + PORTS * word + tree + rows)
 
 
 def _exponent_fabric(design: A3Design) -> Fabric:
-    """Of both lanes: maximum and groups of rows, post-scoring, a row of them at a time, tables, sum of scores."""
+    """Maximum and groups of rows, post-scoring, two rows of them at a time, tables, sum of scores."""
     numbers, bits = design.numbers, design.dot_bits
     group = GROUP * (bits + design.row_bits)
     post = GROUP * bits * 2  # subtract, compare
     choose = group // _CHOICE
     tables = sum(ceil_div(len(table), _ROM_BITS) for table in numbers.exp_tables) * (numbers.exp_fraction + 1)
     one = bits + 3 * bits + tables + design.sum_bits  # maximum; round, clamp
-    return Fabric(post + choose + one, 3 * group + 6 * bits + design.sum_bits).times(LANES)
+    return Fabric(post + PORTS * (choose + one), 3 * group + PORTS * (6 * bits + design.sum_bits))
 
 
 def _output_fabric(design: A3Design) -> Fabric:
-    """Of both lanes: a word of values, sums of rows that take several, the word that drains, and the division."""
+    """Words of two value rows, sums of rows that take several, the word that drains, and the division."""
     numbers, acc = design.numbers, design.width * design.acc_bits
-    drain = Fabric(acc // _CHOICE, design.width * numbers.code_bits + acc)
+    products = design.width * (numbers.score_bits + numbers.code_bits + 1)  # of both rows, added
+    drain = Fabric(products + acc // _CHOICE, PORTS * design.word_bits + acc)
     if design.row_words > 1:  # otherwise the DSPs hold the sums
         drain = drain.plus(Fabric(acc + acc * (design.row_words - 1) // _CHOICE, acc * design.row_words))
     if numbers.is_deferred:
         beat = Fabric(_REQUANTIZE_LUT, _REQUANTIZE_FF).times(design.result_per_beat)
-        lane = Fabric(_RECIPROCAL_LUT, _RECIPROCAL_FF).plus(beat)
-    else:  # a score each cycle: a subtraction and a bit of the quotient a stage
-        lane = Fabric(design.sum_bits, 2 * design.sum_bits + numbers.score_bits).times(numbers.score_bits + 1)
-    return drain.plus(lane).times(LANES)
+        division = Fabric(_RECIPROCAL_LUT, _RECIPROCAL_FF).plus(beat)
+    else:  # two scores each cycle: a subtraction a bit of either quotient
+        bit = Fabric(design.sum_bits, 2 * design.sum_bits + numbers.score_bits)
+        division = bit.times(PORTS * (numbers.score_bits + 1))
+    return drain.plus(division)
 
 
 def _pointer_fabric(design: A3Design) -> Fabric:
@@ -118,9 +118,9 @@ def _pointer_fabric(design: A3Design) -> Fabric:
 def _selection_fabric(design: A3Design) -> Fabric:
     """Candidate selection of both lanes: two pointers, the query, and the sums of the rows with their scan."""
     bits, code = design.greedy_bits, design.numbers.code_bits
-    banks = PARITIES * SIDES * QUEUE * GROUP
+    banks = PARITIES * SIDES * BANKS * GROUP
     add = banks * bits // _CHOICE + SIDES * bits  # to one bank of a pointer
-    scores = GROUP * (SIDES * QUEUE - 1) * (bits + 2) + PARITIES * GROUP * SIDES * QUEUE * bits // 4
+    scores = GROUP * (SIDES * BANKS - 1) * (bits + 2) + PARITIES * GROUP * SIDES * BANKS * bits // 4
     best = 2 * (GROUP - 1) * (bits + 3)
     scan = Fabric(add + scores + best, 2 * GROUP * (bits + 3))
     query = Fabric(design.columns * code // 2, design.columns * code)
@@ -130,9 +130,7 @@ def _selection_fabric(design: A3Design) -> Fabric:
 
 def a3_fabric_rows(design: A3Design) -> dict[str, Fabric]:
     """LUTs and flip-flops by what they do, of all units; memories are counted by `a3_resources`."""
-    stages = _UNIT_STAGES + LANES * _LANE_STAGES
-    if design.approximate:
-        stages += _SELECTION_STAGES[0] + LANES * _SELECTION_STAGES[1]
+    stages = _UNIT_STAGES + (_SELECTION_STAGES if design.approximate else 0)
     rows = {
         "dot": _dot_fabric(design),
         "exponent": _exponent_fabric(design),

@@ -4,28 +4,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import ceil
 
-from vitforge.design.a3 import GROUP, LANES, QUEUE, A3Design
+from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, A3Design
 from vitforge.design.geometry import ceil_div
-from vitforge.design.loops import A3_LOOPS, CALL_CYCLES
+from vitforge.design.loops import A3_LOOPS
 from vitforge.errors import ConfigError
 
 # Loops that a query passes one after the other, in parts between which it waits for something.
-_ARRIVAL = ("feed_beat", "receive_beat", "distribute_beat")
-_SELECTION = ("select_step", "scan_cycle", "pick_row")
-_SCORES = ("dot_word", "collect_row", "post_score_group")
-_DEPARTURE = ("normalise_beat", "join_beat", "send_beat", "drain_beat")
-_SEED_OVERHEAD, _SCAN_OVERHEAD = 1, LANES  # cycles that selection and scan take beside what they count
-_END_ROWS = 1  # candidates are followed by the end of their pair
+_ARRIVAL = "receive_beat"
+_SELECTION = ("select_step", "scan_cycle", "pick_rows")
+_SCORES = ("dot_word", "collect_rows", "post_score_group")
+_DEPARTURE = ("normalise_beat", "send_beat")
+_SEED_OVERHEAD, _SCAN_OVERHEAD = 1, 1  # cycles that selection and scan take beside what they count
+_PAUSE = BANKS - 1  # between the last addition to the scores and their scan
 
 
 @dataclass(frozen=True, kw_only=True)
 class A3Cycles:
-    """Cycles of a pair of queries, which a unit takes at a time.
+    """Cycles of a pair of queries, which a unit selects candidates for at a time.
 
     stages : of each stage, a pair; the units share the streams, whose cycles are those of a pair for every unit
     interval : between two pairs of a unit in steady state
-    latency : of a query that finds the units empty
+    latency : of a query that finds the units empty, from its first beat at the kernel to the last one of its result
     queries_at_once : of all units
     """
 
@@ -68,51 +69,57 @@ def a3_cycles(
     n: int,
     d: int,
     m: int | None = None,
-    candidates: int | None = None,
-    kept: int | None = None,
+    candidates: float | None = None,
+    kept: float | None = None,
 ) -> A3Cycles:
     """Cycles of ``design`` for keys and values (n, d).
 
     m : iterations of candidate selection; None takes all rows
-    candidates : rows that are a candidate: of either query of a pair for the interval, of the query for the latency;
-        by default the most there can be, min(n, 2 m) and min(n, m)
-    kept : rows that post-scoring leaves, of the query that keeps more; by default the most there can be
+    candidates : rows of a query that selection leaves; by default the most there can be, min(n, m). They are taken to
+        lie anywhere in the key: two of a group of 16 rows share a cycle
+    kept : rows of a query that post-scoring leaves; by default all candidates
 
-    Processes take pair after pair without a pause, so that the longest one alone counts in steady state. Of pairs that
-    differ, give the means.
+    Processes take query after query without a pause, so that the longest one alone counts in steady state. Of queries
+    that differ, give the means.
     Raises ConfigError for what the design cannot hold.
     """
     _check(design, n, d, m)
-    most = n if m is None else min(n, m)
-    rows = most if candidates is None else candidates
-    kept = min(rows, most) if kept is None else kept
-    of_pair = min(n, LANES * most) if candidates is None else candidates
-    stages = _stages(design, n, d, m, of_pair, kept)
+    rows = float(n) if m is None else min(n, m) if candidates is None else candidates
+    kept = rows if kept is None else min(kept, rows)
+    turns = ceil_div(n, PORTS) if m is None else max(1, round(_turns(n, rows)))
+    words = ceil(kept / PORTS)
+    stages = _stages(design, n, d, m, turns, words)
     return A3Cycles(
         n=n,
         d=d,
         m=m,
         stages=stages,
         interval=max(stages.values()),
-        latency=_latency(design, n, d, m, rows, kept),
+        latency=_latency(design, n, d, m, turns, words),
         queries_at_once=LANES * design.units,
         clock_mhz=design.clock_mhz,
     )
 
 
-def _stages(design: A3Design, n: int, d: int, m: int | None, rows: int, kept: int) -> dict[str, int]:
-    """Cycles of each, of a pair."""
+def _turns(n: int, rows: float) -> float:
+    """Expected cycles of ``rows`` random ones of ``n``, two of a group a cycle: half of them, half a cycle for each
+    group that has an odd number, and one if the last group has none."""
+    odd = (1 - (1 - 2 * rows / n) ** GROUP) / 2
+    return (rows + ceil_div(n, GROUP) * odd) / 2 + (1 - rows / n) ** GROUP
+
+
+def _stages(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_words: int) -> dict[str, int]:
+    """Cycles of each, of a pair; ``turns`` of the dot product and words of scores are those of one query."""
     words, beats = ceil_div(d, design.width), ceil_div(d, design.per_beat)
     stages = {"input": LANES * beats * design.units}
     if m is not None:
         stages["selection"] = beats + _SEED_OVERHEAD + m
-        stages["scan"] = _scan_period(n, m)
-        rows += _END_ROWS
-    stages["dot"] = rows * words
-    stages["exponent"] = max(ceil_div(rows, GROUP), ceil_div(kept, design.exp_rows))
+        stages["scan"] = max(m, _scan_cycles(n)) + _PAUSE
+    stages["dot"] = LANES * turns * words
+    stages["exponent"] = LANES * max(ceil_div(PORTS * turns, GROUP), kept_words)
     if not design.numbers.is_deferred:
-        stages["division"] = kept
-    stages["output"] = kept * words
+        stages["division"] = LANES * kept_words
+    stages["output"] = LANES * kept_words * words
     stages["results"] = LANES * ceil_div(d, design.result_per_beat) * design.units
     return stages
 
@@ -121,39 +128,33 @@ def _scan_cycles(n: int) -> int:
     return ceil_div(n, GROUP) + _SCAN_OVERHEAD
 
 
-def _scan_period(n: int, m: int) -> int:
-    """A pair's scores are added up while those of the pair before are scanned; then the memories rest."""
-    return max(m, _scan_cycles(n)) + QUEUE
-
-
-def _latency(design: A3Design, n: int, d: int, m: int | None, rows: int, kept: int) -> int:
-    """Of a query alone, from one event to the next: its last beat is with the unit; its dot products begin; its last
-    one goes to the exponent; its first result goes to the normalisation; its last one is with the host. The launch ends
-    when the counts of all units are read, one after the other."""
+def _latency(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_words: int) -> int:
+    """Of a query alone, from its first beat to the last one of its result, from one event to the next: its last beat is
+    with the unit; its dot products begin; its last one goes to the exponent; its first result goes to the
+    normalisation; its last one leaves."""
     words, beats = ceil_div(d, design.width), ceil_div(d, design.per_beat)
-    arrived = CALL_CYCLES + beats - 1 + _depths(*_ARRIVAL)
-    arrived += _depths("spread_beat") if design.units > 1 else 0
+    arrived = beats - 1 + _depths(_ARRIVAL)
     if m is None:
-        begins, cycles = arrived + _depths("gather_beat"), (rows - 1) * words
+        begins, cycles = arrived + _depths("gather_beat"), turns * words
     else:
-        begins = arrived + 1 + _SEED_OVERHEAD + _scan_period(n, m) + _depths(*_SELECTION)
-        cycles = max((rows + _END_ROWS) * words, _scan_cycles(n)) - 1
-    scored = begins + cycles + _depths(*_SCORES)
-    results = _first_result(design, scored, words, ceil_div(rows, GROUP), kept)
-    last = results + ceil_div(d, design.result_per_beat) - 1 + _depths(*_DEPARTURE)
-    return last + design.units - 1 + CALL_CYCLES
+        # The first query of a launch has nothing to scan while its scores are added up.
+        begins = arrived + 1 + _SEED_OVERHEAD + m + _PAUSE + _depths(*_SELECTION)
+        cycles = max(turns * words, _scan_cycles(n))
+    scored = begins + cycles - 1 + _depths(*_SCORES)
+    results = _first_result(design, scored, words, ceil_div(PORTS * turns, GROUP), kept_words)
+    return results + ceil_div(d, design.result_per_beat) - 1 + _depths(*_DEPARTURE)
 
 
-def _first_result(design: A3Design, scored: int, words: int, groups: int, kept: int) -> int:
+def _first_result(design: A3Design, scored: int, words: int, groups: int, kept_words: int) -> int:
     """When the weighted sum of the rows is known, and what it is divided by: all scores have to be added up for that.
 
-    scored : when the exponent gets its first dot product
+    scored : when the exponent gets its first dot products
     """
-    taken = max(ceil_div(kept, design.exp_rows), groups) - 1
-    summed = scored + taken + _depths("exponent_row")
+    taken = max(kept_words, groups) - 1
+    summed = scored + taken + _depths("exponent_rows")
     if not design.numbers.is_deferred:
-        return summed + (kept - 1) * words + _depths("weigh_row", "output_word")
-    added = scored + max((kept - 1) * words, taken) + _depths("exponent_row", "output_word")
+        return summed + (kept_words - 1) * words + _depths("weigh_rows", "output_word")
+    added = scored + max((kept_words - 1) * words, taken) + _depths("exponent_rows", "output_word")
     return max(summed + _depths("invert_query"), added)
 
 

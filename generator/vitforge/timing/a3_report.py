@@ -10,6 +10,7 @@ import numpy as np
 
 from vitforge.design.loops import CALL_CYCLES
 from vitforge.golden.a3 import Attention
+from vitforge.timing.a3_simulate import LAUNCH_CYCLES
 from vitforge.timing.blocks import Fifo
 from vitforge.timing.depths import cure
 from vitforge.timing.flushable import FIRST_STAGE, LAST_STAGE, STREAM, Flushed
@@ -26,7 +27,8 @@ class A3TraceReport:
 
     interval_cycles : between two groups of ``queries_at_once`` queries in steady state
     cycles_per_query : interval_cycles / queries_at_once
-    latency_cycles : of a launch of one query, from the first beat of its packet to the last beat of its result
+    latency_cycles : of a query alone, from its first beat at the kernel to the last beat of its result
+    launch_cycles : that a launch takes beside this: its start and end, and a beat's way from the DMA engine and to it
     candidates, kept : rows that selection, and then post-scoring, leave of the query whose latency is given
     mean_candidates, mean_kept : the same of all queries of the steady state
     """
@@ -39,6 +41,7 @@ class A3TraceReport:
     queries_at_once: int
     clock_mhz: float
     dsp: int
+    launch_cycles: int
     base_cycles_per_query: float | None = None
     base_interval_cycles: float | None = None
     base_latency_cycles: int | None = None
@@ -64,7 +67,7 @@ class A3TraceReport:
 
 
 def short_name(path: str) -> str:
-    """A block or stream by the name that people use: ``unit1.lane_0.scores``; the first unit has no prefix."""
+    """A block or stream by the name that people use: ``unit1.scores``; the first unit has no prefix."""
     parts = [part for part in path.removeprefix(_ROOT).split("/") if part not in _UNNAMED]
     return ".".join(part.replace("unit#", "unit") for part in parts)
 
@@ -89,7 +92,7 @@ def mode_facts(
     facts: dict[str, object] = {
         f"{mode}_interval_cycles": interval,
         f"{mode}_cycles_per_query": per_query,
-        f"{mode}_latency_cycles": single.cycles,
+        f"{mode}_latency_cycles": single.cycles - LAUNCH_CYCLES,
         f"{mode}_queries_per_second": round(clock_mhz * 1e6 / per_query, 1),
         "busy": {
             short_name(node): round(times.busy / long.cycles, 4)

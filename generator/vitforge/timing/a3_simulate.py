@@ -27,6 +27,8 @@ from vitforge.timing.solution import Solution
 from vitforge.timing.solver import LoopTiming, solve
 
 ROUNDS = (12, 24)  # pairs a unit of the two launches whose difference is the steady state
+# Of a launch beside those between its ports: its start and end, and a beat's way from the DMA engine and to it.
+LAUNCH_CYCLES = 2 * CALL_CYCLES + A3_LOOPS["feed_beat"].depth + A3_LOOPS["drain_beat"].depth
 _TIMINGS = {name: LoopTiming(loop.interval, loop.depth, loop.memory) for name, loop in A3_LOOPS.items()}
 _FLUSHING = frozenset(name for name, loop in A3_LOOPS.items() if loop.flushes)
 
@@ -98,6 +100,10 @@ class Simulator:
             run = self.run(keys, values, some, scale=scale, m=m, t=t)
             ends.append(solve_launch(run.recording, self.capacities(run.recording)).cycles)
         return (ends[1] - ends[0]) / (ROUNDS[1] - ROUNDS[0])
+
+    def latency(self, recording: Recording) -> int:
+        """Simulated cycles of a lone query, from its first beat at the kernel to the last one of its result."""
+        return solve_launch(recording, self.capacities(recording)).cycles - LAUNCH_CYCLES
 
     def capacities(self, recording: Recording) -> dict[str, int | None]:
         """Depth of each stream of a recording, by its path, as declared."""

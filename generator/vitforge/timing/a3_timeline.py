@@ -15,10 +15,12 @@ from vitforge.timing.solution import Slice
 from vitforge.timing.solver import solve
 
 _ALTERNATING = ("even", "odd")  # kinds 1 and 2 of a loop that goes on over all queries
-_OF_PAIRS = ("scan_cycle", "count_row", "pick_row", "dot_word", "join_beat")
-_OF_QUERIES = ("collect_row", "post_score_group", "exponent_row", "weigh_row", "output_word")
+_OF_QUERIES = (
+    *("count_rows", "pick_rows", "dot_word", "collect_rows"),
+    *("post_score_group", "exponent_rows", "weigh_rows", "output_word"),
+)
 _NAMES = {
-    **{(loop, i): f"{word} pair" for loop in _OF_PAIRS for i, word in enumerate(_ALTERNATING, 1)},
+    **{("scan_cycle", i): f"{word} pair" for i, word in enumerate(_ALTERNATING, 1)},
     **{(loop, i): f"{word} query" for loop in _OF_QUERIES for i, word in enumerate(_ALTERNATING, 1)},
     ("select_step", 1): "iterations",
     ("select_step", 2): "query arrives",

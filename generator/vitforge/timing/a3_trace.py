@@ -19,7 +19,7 @@ from vitforge.design.a3_resources import a3_dsp_rows
 from vitforge.design.loops import A3_LOOPS, CALL_CYCLES
 from vitforge.errors import ConfigError
 from vitforge.timing.a3_report import A3TraceReport, deadlock_facts, fifo_rows, mode_facts, short_name
-from vitforge.timing.a3_simulate import ROUNDS, Run, Simulator, flushed, solve_launch
+from vitforge.timing.a3_simulate import LAUNCH_CYCLES, ROUNDS, Run, Simulator, flushed, solve_launch
 from vitforge.timing.blocks import Fifo, with_depths
 from vitforge.timing.depths import smallest_depths
 from vitforge.timing.recording import Recording
@@ -131,6 +131,7 @@ def _facts(design: A3Design, work: Workload, clock: float) -> dict[str, object]:
         "queries_at_once": LANES * design.units,
         "clock_mhz": clock,
         "dsp": sum(a3_dsp_rows(design).values()),
+        "launch_cycles": LAUNCH_CYCLES,
         "loops": {
             name: {"interval": loop.interval, "depth": loop.depth, "what": loop.what} for name, loop in A3_LOOPS.items()
         },

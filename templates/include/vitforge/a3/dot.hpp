@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dot products of a pair of queries with the rows that it is told, a key word a cycle (A3, section III-A, module 1).
+// Dot products of a query with the rows that it is told, a word of two key rows a cycle (A3, section III-A, module 1).
 #ifndef VITFORGE_A3_DOT_HPP
 #define VITFORGE_A3_DOT_HPP
 
 #include "vitforge/a3/pair_dot.hpp"
-#include "vitforge/a3/scan.hpp"
+#include "vitforge/a3/pick.hpp"
 #include "vitforge/a3/storage.hpp"
 
 namespace vitforge {
 namespace a3 {
 
-// A row's dot product for a lane; not there if it is a candidate of the other lane alone.
+// Dot products of up to two rows, and what came with these.
 template <class C>
 struct DotToken {
-    static constexpr int row = C::dot_bits;
-    static constexpr int present = row + C::row_bits;
-    static constexpr int last = present + 1;
-    static constexpr int bits = last + 1;
-    static inline ap_uint<bits> make(int32 sum, int32 index, bool is_present, bool is_last) {
+    static constexpr int rows = ports * C::dot_bits;
+    static constexpr int present = rows + RowToken<C>::present;
+    static constexpr int last = rows + RowToken<C>::last;
+    static constexpr int bits = rows + RowToken<C>::bits;
+    static inline ap_uint<bits> make(const Int<C::dot_bits> sum[ports], const ap_uint<RowToken<C>::bits> &token) {
 #pragma HLS inline
-        ap_uint<bits> token = 0;
-        set_field<C::dot_bits>(token, 0, sum);
-        set_field<C::row_bits>(token, row, index);
-        set_field<1>(token, present, is_present);
-        set_field<1>(token, last, is_last);
-        return token;
+        ap_uint<bits> word = 0;
+        set_field<C::dot_bits>(word, 0, sum[0]);
+        set_field<C::dot_bits>(word, C::dot_bits, sum[1]);
+        word.range(bits - 1, rows) = token;
+        return word;
     }
 };
 
@@ -60,8 +59,8 @@ load_beat:
 
 template <class C, int Unit>
 static void dot(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > &key_beats,
-                hls::stream<ap_uint<C::pair_bits> > &pair_words, hls::stream<ap_uint<RowToken<C>::bits> > &rows,
-                hls::stream<ap_uint<DotToken<C>::bits> > &dots_0, hls::stream<ap_uint<DotToken<C>::bits> > &dots_1) {
+                hls::stream<ap_uint<C::word_bits> > &query_words, hls::stream<ap_uint<RowToken<C>::bits> > &rows,
+                hls::stream<ap_uint<DotToken<C>::bits> > &dots) {
     VITFORGE_PROCESS("dot")
     static Int<C::code_bits> key[C::row_words * C::n_max][C::width / C::per_beat][C::per_beat];
 #pragma HLS array_partition variable=key complete dim=2
@@ -70,47 +69,43 @@ static void dot(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > &key_b
     if (is_loaded(launch, Unit)) {
         load_rows<C>(launch, key_beats, key);
     }
-    Int<C::code_bits> query[C::row_words][lanes][C::width];
-    Int<C::dot_bits> sum[lanes] = {0, 0};
+    Int<C::code_bits> query[C::row_words][C::width];
+    Int<C::dot_bits> sum[ports] = {0, 0};
 #pragma HLS array_partition variable=query complete dim=0
 #pragma HLS array_partition variable=sum complete dim=0
-    const int pairs = queries_of<C>(launch, Unit, 0);
-    const int doubles = queries_of<C>(launch, Unit, 1);
+    const int queries = unit_queries<C>(launch, Unit);
     const int last_word = row_words<C>(launch) - 1;
-    int pair = 0;
+    int done = 0;
     int word = 0;
-    bool is_fresh = true;  // the first row of a pair: its queries come along
+    bool is_fresh = true;  // the first rows of a query: it comes along
     ap_uint<RowToken<C>::bits> token = 0;
 dot_word:
-    for (int i = 0; pair < pairs; ++i) {
+    for (int i = 0; done < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("dot_word", i, 1 + (pair & 1))
+        VITFORGE_KIND_ITERATION("dot_word", i, 1 + (done & 1))
         if (word == 0) {
             token = rows.read();
         }
         if (is_fresh) {
-            const ap_uint<C::pair_bits> codes = pair_words.read();
+            const ap_uint<C::word_bits> codes = query_words.read();
         dot_query:
-            for (int e = 0; e < lanes * C::width; ++e) {
+            for (int e = 0; e < C::width; ++e) {
 #pragma HLS unroll
-                query[word][e / C::width][e % C::width] = get_signed<C::code_bits>(codes, C::code_bits * e);
+                query[word][e] = get_signed<C::code_bits>(codes, C::code_bits * e);
             }
         }
-        const int row = static_cast<int>(get_field<C::row_bits>(token, 0));
-        Int<C::dot_bits> part[lanes];
-        PairDot<C, (C::packing_depth > 0)>::word(query[word][0], query[word][1], key[row * C::row_words + word], part);
+        const int lower = static_cast<int>(get_field<C::row_bits>(token, 0)) * C::row_words + word;
+        const int upper = static_cast<int>(get_field<C::row_bits>(token, C::row_bits)) * C::row_words + word;
+        Int<C::dot_bits> part[ports];
+        PairDot<C, (C::packing_depth > 0)>::word(key[lower], key[upper], query[word], part);
         sum[0] = word == 0 ? part[0] : static_cast<Int<C::dot_bits> >(sum[0] + part[0]);
         sum[1] = word == 0 ? part[1] : static_cast<Int<C::dot_bits> >(sum[1] + part[1]);
         if (word == last_word) {
             const bool is_last = get_field<1>(token, RowToken<C>::last) != 0;
-            const uint32 mask = get_field<lanes>(token, RowToken<C>::lane_mask);
-            dots_0.write(DotToken<C>::make(sum[0], row, (mask & 1) != 0, is_last));
-            if (pair < doubles) {
-                dots_1.write(DotToken<C>::make(sum[1], row, (mask & 2) != 0, is_last));
-            }
+            dots.write(DotToken<C>::make(sum, token));
             is_fresh = is_last;
-            pair = is_last ? pair + 1 : pair;
+            done = is_last ? done + 1 : done;
             word = 0;
         } else {
             ++word;

@@ -9,29 +9,13 @@
 namespace vitforge {
 namespace a3 {
 
-// A row's score, or its weight once that is divided; the last of a query.
-template <class C>
-struct ScoreToken {
-    static constexpr int row = C::score_bits;
-    static constexpr int last = row + C::row_bits;
-    static constexpr int bits = last + 1;
-    static inline ap_uint<bits> make(int32 score, int32 index, bool is_last) {
-#pragma HLS inline
-        ap_uint<bits> token = 0;
-        set_field<C::score_bits>(token, 0, score);
-        set_field<C::row_bits>(token, row, index);
-        set_field<1>(token, last, is_last);
-        return token;
-    }
-};
-
-// What leaves the exponent in a cycle: a score, as in a ScoreToken, or two. A second one may be missing.
+// Two rows with their scores, or with their weights once these are divided; the last of a query. The second score is 0
+// where there is one row.
 template <class C>
 struct ScoreWord {
     static constexpr int entry = C::score_bits + C::row_bits;
-    static constexpr int last = C::exp_rows * entry;
-    static constexpr int second = last + 1;  // whether it is there
-    static constexpr int bits = last + C::exp_rows;
+    static constexpr int last = ports * entry;
+    static constexpr int bits = last + 1;
 };
 
 // The sum of a query's scores, with its counts.
@@ -61,15 +45,14 @@ inline int64 scale_distance(int32 distance, int mult, int shift) {
     return (product + (1LL << (shift - 1))) >> shift;
 }
 
-// Takes the kept rows of a group, `exp_rows` a cycle: one where the output takes scores as they come, two where all of
-// them must wait for their sum. A last group of which none is kept gives a score of 0, as an end.
-template <class C, int Unit, int Lane>
+// Takes the kept rows of a group, two a cycle. A last group of which none is kept gives scores of 0, as an end.
+template <class C, int Unit>
 static void exponentiate(const Launch &launch, hls::stream<ap_uint<KeptGroup<C>::bits> > &kept_groups,
                          hls::stream<ap_uint<Counts::bits> > &counts,
                          hls::stream<ap_uint<ScoreWord<C>::bits> > &scores,
                          hls::stream<ap_uint<SumToken<C>::bits> > &sums) {
     VITFORGE_PROCESS("exponentiate")
-    const int queries = queries_of<C>(launch, Unit, Lane);
+    const int queries = unit_queries<C>(launch, Unit);
     int32 distance[group] = {};
     int row[group] = {};
 #pragma HLS array_partition variable=distance complete dim=0
@@ -79,11 +62,11 @@ static void exponentiate(const Launch &launch, hls::stream<ap_uint<KeptGroup<C>:
     int query = 0;
     int kept = 0;
     uint32 sum = 0;
-exponent_row:
+exponent_rows:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("exponent_row", i, 1 + (query & 1))
+        VITFORGE_KIND_ITERATION("exponent_rows", i, 1 + (query & 1))
         if (mask == 0) {
             const ap_uint<KeptGroup<C>::bits> next = kept_groups.read();
             mask = get_field<group>(next, KeptGroup<C>::mask);
@@ -96,23 +79,15 @@ exponent_row:
             }
         }
         ap_uint<ScoreWord<C>::bits> word = 0;
-    exponent_entry:
-        for (int e = 0; e < C::exp_rows; ++e) {
+    exponent_port:
+        for (int port = 0; port < ports; ++port) {
 #pragma HLS unroll
             const uint32 first = mask & (0u - mask);
-            int place = 0;
-        exponent_place:
-            for (int r = 0; r < group; ++r) {
-#pragma HLS unroll
-                place |= first == 1u << r ? r : 0;
-            }
+            const int place = bit_place(first);
             const int64 u = scale_distance(distance[place], launch.scale_mult, launch.scale_shift);
             const int32 score = mask != 0 ? exponent<C>(u) : 0;
-            set_field<C::score_bits>(word, ScoreWord<C>::entry * e, score);
-            set_field<C::row_bits>(word, ScoreWord<C>::entry * e + C::score_bits, row[place]);
-            if (e > 0) {
-                set_field<1>(word, ScoreWord<C>::bits - 1, mask != 0);
-            }
+            set_field<C::score_bits>(word, ScoreWord<C>::entry * port, score);
+            set_field<C::row_bits>(word, ScoreWord<C>::entry * port + C::score_bits, row[place]);
             kept = mask != 0 ? kept + 1 : kept;
             sum += static_cast<uint32>(score);
             mask &= ~first;

@@ -10,7 +10,8 @@
 namespace vitforge {
 namespace a3 {
 
-constexpr int lanes = 2;   // queries a unit takes at a time
+constexpr int lanes = 2;   // queries that candidates are selected for at a time: a pair
+constexpr int ports = 2;   // rows that the memories of key and value give in a cycle
 constexpr int group = 16;  // rows that are scanned, or compared with the threshold, in a cycle
 constexpr int queue = 4;   // products of a column that candidate selection has ready
 
@@ -42,6 +43,13 @@ template <class C>
 inline int queries_of(const Launch &launch, int unit, int lane) {
 #pragma HLS inline
     return launch.op == op_query ? share<C>(lane == 0 ? launch.pairs : launch.single_from, unit) : 0;
+}
+
+// Queries of a unit, both of a pair one after the other.
+template <class C>
+inline int unit_queries(const Launch &launch, int unit) {
+#pragma HLS inline
+    return queries_of<C>(launch, unit, 0) + queries_of<C>(launch, unit, 1);
 }
 
 // Beats of a key row, a value row or a query.

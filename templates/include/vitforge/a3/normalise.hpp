@@ -29,23 +29,23 @@ struct Factor {
 // 2^(15 + length) / sum, 16 or 17 bits; the shift that goes with it is 15 + length.
 inline uint32 reciprocal(uint32 sum, int length) {
 #pragma HLS inline
-    return divide<Factor::mult_bits>(1ULL << (15 + length), sum);
+    return divide_fast<Factor::mult_bits>(1ULL << (15 + length), sum);
 }
 
 // score / sum to score_bits bits, truncated.
 template <class C>
 inline int32 divide_score(uint32 score, uint32 sum) {
 #pragma HLS inline
-    const uint32 weight = divide<C::score_bits + 1>(static_cast<uint64>(score) << C::score_bits, sum);
+    const uint32 weight = divide_fast<C::score_bits + 1>(static_cast<uint64>(score) << C::score_bits, sum);
     return weight > C::score_limit ? C::score_limit : static_cast<int32>(weight);
 }
 
 // Deferred: the reciprocal of each sum.
-template <class C, int Unit, int Lane>
+template <class C, int Unit>
 static void invert(const Launch &launch, hls::stream<ap_uint<SumToken<C>::bits> > &sums,
                    hls::stream<ap_uint<Factor::bits> > &factors) {
     VITFORGE_PROCESS("invert")
-    const int queries = queries_of<C>(launch, Unit, Lane);
+    const int queries = unit_queries<C>(launch, Unit);
 invert_query:
     for (int query = 0; query < queries; ++query) {
 #pragma HLS pipeline II=1 style=flp
@@ -59,42 +59,37 @@ invert_query:
     }
 }
 
-// Divide first: every score of a query waits in a FIFO for their sum.
-template <class C, int Unit, int Lane>
+// Divide first: every score of a query waits in a FIFO for their sum, and two are divided a cycle.
+template <class C, int Unit>
 static void weigh(const Launch &launch, hls::stream<ap_uint<ScoreWord<C>::bits> > &scores,
-                  hls::stream<ap_uint<SumToken<C>::bits> > &sums,
-                  hls::stream<ap_uint<ScoreToken<C>::bits> > &weights,
+                  hls::stream<ap_uint<SumToken<C>::bits> > &sums, hls::stream<ap_uint<ScoreWord<C>::bits> > &weights,
                   hls::stream<ap_uint<Factor::bits> > &factors) {
     VITFORGE_PROCESS("weigh")
-    const int queries = queries_of<C>(launch, Unit, Lane);
+    const int queries = unit_queries<C>(launch, Unit);
     uint32 sum = 1;
     bool is_first = true;
-    bool is_second = false;  // the second score of a word
-    ap_uint<ScoreWord<C>::bits> word = 0;
     int query = 0;
-weigh_row:
+weigh_rows:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("weigh_row", i, 1 + (query & 1))
+        VITFORGE_KIND_ITERATION("weigh_rows", i, 1 + (query & 1))
         if (is_first) {
             const ap_uint<SumToken<C>::bits> token = sums.read();
             const ap_uint<Counts::bits> count = token.range(SumToken<C>::bits - 1, SumToken<C>::counts);
             sum = get_field<C::sum_bits>(token, 0);
             factors.write(Factor::make(1, 0, count));
         }
-        if (!is_second) {
-            word = scores.read();
+        ap_uint<ScoreWord<C>::bits> word = scores.read();
+    weigh_port:
+        for (int port = 0; port < ports; ++port) {
+#pragma HLS unroll
+            const uint32 score = get_field<C::score_bits>(word, ScoreWord<C>::entry * port);
+            set_field<C::score_bits>(word, ScoreWord<C>::entry * port, divide_score<C>(score, sum));
         }
-        const ap_uint<ScoreWord<C>::entry> lower = word.range(ScoreWord<C>::entry - 1, 0);
-        const ap_uint<ScoreWord<C>::entry> upper = word.range(ScoreWord<C>::last - 1, ScoreWord<C>::entry);
-        const ap_uint<ScoreWord<C>::entry> entry = is_second ? upper : lower;
-        is_second = !is_second && get_field<1>(word, ScoreWord<C>::second) != 0;
-        const bool is_last = !is_second && get_field<1>(word, ScoreWord<C>::last) != 0;
-        const int32 row = static_cast<int32>(get_field<C::row_bits>(entry, C::score_bits));
-        weights.write(ScoreToken<C>::make(divide_score<C>(get_field<C::score_bits>(entry, 0), sum), row, is_last));
-        is_first = is_last;
-        query = is_last ? query + 1 : query;
+        weights.write(word);
+        is_first = get_field<1>(word, ScoreWord<C>::last) != 0;
+        query = is_first ? query + 1 : query;
     }
 }
 
@@ -110,7 +105,7 @@ inline int32 normalise_sum(int32 sum, uint32 mult, int shift) {
 }
 
 // Weighted sums to beats of results, one a cycle.
-template <class C, int Unit, int Lane>
+template <class C, int Unit>
 static void normalise(const Launch &launch, hls::stream<ap_uint<C::width * C::acc_bits> > &weighted,
                       hls::stream<ap_uint<Factor::bits> > &factors, hls::stream<ap_uint<C::beat_bits> > &results,
                       hls::stream<ap_uint<Counts::bits> > &counts) {
@@ -118,7 +113,7 @@ static void normalise(const Launch &launch, hls::stream<ap_uint<C::width * C::ac
     constexpr int word_beats = C::width / C::result_per_beat;
     constexpr int part_bits = C::result_per_beat * C::acc_bits;
     const int last_beat = ceil_div(launch.d, C::result_per_beat) - 1;
-    const int total = queries_of<C>(launch, Unit, Lane) * (last_beat + 1);
+    const int total = unit_queries<C>(launch, Unit) * (last_beat + 1);
     ap_uint<part_bits> part[word_beats];
 #pragma HLS array_partition variable=part complete dim=0
     uint32 mult = 1;

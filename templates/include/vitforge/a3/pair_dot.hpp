@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two queries times one key word: two products in a DSP where the codes are short enough (AMD WP486).
+// Two key words times one of the query: two products in a DSP where the codes are short enough (AMD WP486).
 #ifndef VITFORGE_A3_PAIR_DOT_HPP
 #define VITFORGE_A3_PAIR_DOT_HPP
 
-#include "vitforge/ints.hpp"
+#include "vitforge/a3/launch.hpp"
 
 namespace vitforge {
 namespace a3 {
@@ -12,9 +12,10 @@ namespace a3 {
 // of half a lower lane keeps it positive, so that the split needs no correction.
 template <class C, bool IsPacked>
 struct PairDot {
-    static inline void word(const Int<C::code_bits> lower[C::width], const Int<C::code_bits> upper[C::width],
-                            const Int<C::code_bits> key[C::width / C::per_beat][C::per_beat],
-                            Int<C::dot_bits> sum[2]) {
+    typedef Int<C::code_bits> code_t;
+    static inline void word(const code_t lower[C::width / C::per_beat][C::per_beat],
+                            const code_t upper[C::width / C::per_beat][C::per_beat], const code_t query[C::width],
+                            Int<C::dot_bits> sum[ports]) {
 #pragma HLS inline
         static_assert(C::width % C::packing_depth == 0, "whole cascades must fill the width");
         constexpr int64 bias = 1LL << (C::lane_shift - 1);
@@ -28,9 +29,10 @@ struct PairDot {
             for (int k = 0; k < C::packing_depth; ++k) {
 #pragma HLS unroll
                 const int e = chain * C::packing_depth + k;
-                const Int<C::port_bits> pair =
-                    static_cast<int32>(upper[e]) * (1 << C::lane_shift) + static_cast<int32>(lower[e]);
-                cascade += static_cast<int64>(pair) * static_cast<int32>(key[e / C::per_beat][e % C::per_beat]);
+                const int32 low_code = lower[e / C::per_beat][e % C::per_beat];
+                const int32 high_code = upper[e / C::per_beat][e % C::per_beat];
+                const Int<C::port_bits> pair = high_code * (1 << C::lane_shift) + low_code;
+                cascade += static_cast<int64>(pair) * static_cast<int32>(query[e]);
             }
             const int64 total = cascade;
             high += static_cast<int32>(total >> C::lane_shift);
@@ -43,18 +45,19 @@ struct PairDot {
 
 template <class C>
 struct PairDot<C, false> {
-    static inline void word(const Int<C::code_bits> lower[C::width], const Int<C::code_bits> upper[C::width],
-                            const Int<C::code_bits> key[C::width / C::per_beat][C::per_beat],
-                            Int<C::dot_bits> sum[2]) {
+    typedef Int<C::code_bits> code_t;
+    static inline void word(const code_t lower[C::width / C::per_beat][C::per_beat],
+                            const code_t upper[C::width / C::per_beat][C::per_beat], const code_t query[C::width],
+                            Int<C::dot_bits> sum[ports]) {
 #pragma HLS inline
         int32 low = 0;
         int32 high = 0;
     single_product:
         for (int e = 0; e < C::width; ++e) {
 #pragma HLS unroll
-            const int32 code = key[e / C::per_beat][e % C::per_beat];
-            low += static_cast<int32>(lower[e]) * code;
-            high += static_cast<int32>(upper[e]) * code;
+            const int32 code = query[e];
+            low += static_cast<int32>(lower[e / C::per_beat][e % C::per_beat]) * code;
+            high += static_cast<int32>(upper[e / C::per_beat][e % C::per_beat]) * code;
         }
         sum[0] = low;
         sum[1] = high;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scores of greedy selection, the scan for rows with a positive one, and the row numbers one by one (A3, section V-A).
+// Scores of greedy selection, and the scan for rows with a positive one (A3, section V-A).
 #ifndef VITFORGE_A3_SCAN_HPP
 #define VITFORGE_A3_SCAN_HPP
 
@@ -9,37 +9,27 @@ namespace vitforge {
 namespace a3 {
 
 constexpr int parities = 2;  // of a pair: one is summed up while the one before is scanned
+constexpr int banks = 2;     // of a score, by turns: what one iteration adds is written before it is read again
 
-// Some rows of a group word that a lane keeps, or the end of a pair.
+// Some rows of a group word that a lane keeps, or the end of a query.
 template <class C>
 struct RowMask {
-    static constexpr int lane = 0;  // place of lane 0's mask; lane 1's is behind
-    static constexpr int word = lanes * group;
+    static constexpr int word = group;
     static constexpr int last = word + C::row_bits;
     static constexpr int bits = last + 1;
-    static inline ap_uint<bits> make(int index, const uint32 mask[lanes], bool is_last) {
+    static inline ap_uint<bits> make(uint32 mask, int index, bool is_last) {
 #pragma HLS inline
         ap_uint<bits> token = 0;
-        set_field<group>(token, lane, static_cast<int32>(mask[0]));
-        set_field<group>(token, lane + group, static_cast<int32>(mask[1]));
+        set_field<group>(token, 0, static_cast<int32>(mask));
         set_field<C::row_bits>(token, word, index);
         set_field<1>(token, last, is_last);
         return token;
     }
 };
 
-// A row, the lanes it is a candidate of, and whether it is the last of its pair. No lane: an end without a row.
+// Every iteration adds to two rows of a lane.
 template <class C>
-struct RowToken {
-    static constexpr int lane_mask = C::row_bits;
-    static constexpr int last = lane_mask + lanes;
-    static constexpr int bits = last + 1;
-};
-
-// Every iteration adds to two rows of a lane. Four banks take turns, so that a bank that is written is read again four
-// cycles later at the earliest.
-template <class C>
-inline void add_step(const ap_uint<Step<C>::bits> &step, int iteration, uint32 sums[sides][queue][group][C::group_words]) {
+inline void add_step(const ap_uint<Step<C>::bits> &step, int iteration, uint32 sums[sides][banks][group][C::group_words]) {
 #pragma HLS inline
 add_side:
     for (int side = 0; side < sides; ++side) {
@@ -47,20 +37,20 @@ add_side:
         const int low = side * Step<C>::side_bits;
         const uint32 value = get_field<Step<C>::value_bits>(step, low);
         const int row = static_cast<int>(get_field<C::row_bits>(step, low + Step<C>::value_bits));
-        sums[side][iteration % queue][row % group][row / group] += value;
+        sums[side][iteration % banks][row % group][row / group] += value;
     }
 }
 
 // Scores of a group word, which are cleared for the pair after the next one.
 template <class C>
-inline void take_scores(int word, uint32 sums[sides][queue][group][C::group_words], int32 score[group]) {
+inline void take_scores(int word, uint32 sums[sides][banks][group][C::group_words], int32 score[group]) {
 #pragma HLS inline
 take_row:
     for (int r = 0; r < group; ++r) {
 #pragma HLS unroll
         int32 sum = 0;
     take_bank:
-        for (int bank = 0; bank < queue; ++bank) {
+        for (int bank = 0; bank < banks; ++bank) {
 #pragma HLS unroll
             sum += static_cast<int32>(sums[0][bank][r][word]) - static_cast<int32>(sums[1][bank][r][word]);
             sums[0][bank][r][word] = sums[1][bank][r][word] = 0;
@@ -69,26 +59,28 @@ take_row:
     }
 }
 
-// Sums up the iterations of a pair while it scans the pair before, a group of rows a cycle. A lane without any candidate
-// gets the row with the largest score, the lowest of several.
+// Sums up the iterations of a pair while it scans the pair before, a group of rows of both lanes a cycle. A query
+// without any candidate gets the row with the largest score, the lowest of several.
 template <class C, int Unit>
 static void scan(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> > &steps_0,
-                 hls::stream<ap_uint<Step<C>::bits> > &steps_1, hls::stream<ap_uint<RowMask<C>::bits> > &masks) {
+                 hls::stream<ap_uint<Step<C>::bits> > &steps_1, hls::stream<ap_uint<RowMask<C>::bits> > &masks_0,
+                 hls::stream<ap_uint<RowMask<C>::bits> > &masks_1) {
     VITFORGE_PROCESS("scan")
-    static uint32 sums[parities][lanes][sides][queue][group][C::group_words];
+    static uint32 sums[parities][lanes][sides][banks][group][C::group_words];
 #pragma HLS array_partition variable=sums complete dim=1
 #pragma HLS array_partition variable=sums complete dim=2
 #pragma HLS array_partition variable=sums complete dim=3
 #pragma HLS array_partition variable=sums complete dim=4
 #pragma HLS array_partition variable=sums complete dim=5
-#pragma HLS bind_storage variable=sums type=ram_s2p impl=lutram
+#pragma HLS bind_storage variable=sums type=ram_s2p impl=lutram latency=1
     const int pairs = launch.m > 0 ? queries_of<C>(launch, Unit, 0) : 0;
     const int doubles = queries_of<C>(launch, Unit, 1);
     const int words = ceil_div(launch.n, group);
-    const int scan_cycles = words + lanes;  // the last ones for lanes without a candidate, and the end of the pair
-    // The banks rest before they change their part: what was written last is there when it is read.
-    const int period = (launch.m > scan_cycles ? launch.m : scan_cycles) + queue;
-    const int total = pairs > 0 ? pairs * period + scan_cycles : 0;
+    const int scan_cycles = words + 1;  // the last one for lanes without a candidate
+    // A pause before the banks change their part: what was written last is there when it is read.
+    constexpr int pause = banks - 1;
+    const int first_period = launch.m + pause;  // with nothing to scan
+    const int period = (launch.m > scan_cycles ? launch.m : scan_cycles) + pause;
     int pair = 0;  // that is summed up; the one before is scanned
     int cycle = 0;
     int32 best[lanes] = {0, 0};
@@ -98,10 +90,10 @@ static void scan(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> > &ste
 #pragma HLS array_partition variable=best_row complete dim=0
 #pragma HLS array_partition variable=found complete dim=0
 scan_cycle:
-    for (int i = 0; i < total; ++i) {
+    for (int i = 0; pairs > 0 && pair <= pairs; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-#pragma HLS dependence variable=sums type=inter direction=raw distance=4 dependent=true
+#pragma HLS dependence variable=sums type=inter direction=raw distance=2 dependent=true
         VITFORGE_KIND_ITERATION("scan_cycle", i, 1 + (pair & 1))
         const int odd = pair & 1;
         if (pair < pairs && cycle < launch.m) {
@@ -112,18 +104,18 @@ scan_cycle:
         }
         if (pair > 0 && cycle < scan_cycles) {
             uint32 mask[lanes] = {0, 0};
-            int word = cycle < words ? cycle : 0;
+            int word[lanes] = {cycle, cycle};
+            bool is_last[lanes] = {false, false};
         scan_lane:
             for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
-                const bool is_active = lane == 0 || pair - 1 < doubles;
                 if (cycle < words) {
                     int32 score[group];
                     take_scores<C>(cycle, sums[1 - odd][lane], score);
                 scan_row:
                     for (int r = 0; r < group; ++r) {
 #pragma HLS unroll
-                        const bool exists = is_active && cycle * group + r < launch.n;
+                        const bool exists = cycle * group + r < launch.n;
                         mask[lane] |= exists && score[r] > 0 ? 1u << r : 0u;
                         score[r] = exists ? score[r] : -0x7fffffff;
                     }
@@ -132,103 +124,24 @@ scan_cycle:
                     best_row[lane] = is_better ? cycle * group + top : best_row[lane];
                     best[lane] = is_better ? score[top] : best[lane];
                     found[lane] = (cycle > 0 && found[lane]) || mask[lane] != 0;
-                } else if (cycle - words == lane && is_active && !found[lane]) {
+                    is_last[lane] = found[lane] && cycle == words - 1;
+                } else if (!found[lane]) {
                     mask[lane] = 1u << (best_row[lane] % group);
-                    word = best_row[lane] / group;
+                    word[lane] = best_row[lane] / group;
+                    is_last[lane] = true;
                 }
             }
-            const bool is_last = cycle == scan_cycles - 1;
-            if (mask[0] != 0 || mask[1] != 0 || is_last) {
-                masks.write(RowMask<C>::make(word, mask, is_last));
+            if (mask[0] != 0 || is_last[0]) {
+                masks_0.write(RowMask<C>::make(mask[0], word[0], is_last[0]));
+            }
+            if (pair - 1 < doubles && (mask[1] != 0 || is_last[1])) {
+                masks_1.write(RowMask<C>::make(mask[1], word[1], is_last[1]));
             }
         }
-        const bool ends = cycle == period - 1;
+        const int last_cycle = (pair == 0 ? first_period : pair == pairs ? scan_cycles : period) - 1;
+        const bool ends = cycle == last_cycle;
         pair = ends ? pair + 1 : pair;
         cycle = ends ? 0 : cycle + 1;
-    }
-}
-
-// A row of a pair that takes all of them.
-template <class C>
-inline ap_uint<RowToken<C>::bits> any_row(const Launch &launch, int row, bool is_double) {
-#pragma HLS inline
-    ap_uint<RowToken<C>::bits> token = 0;
-    set_field<C::row_bits>(token, 0, row);
-    set_field<lanes>(token, RowToken<C>::lane_mask, is_double ? 3 : 1);
-    set_field<1>(token, RowToken<C>::last, row == launch.n - 1);
-    return token;
-}
-
-// All rows of each pair, one a cycle.
-template <class C, int Unit>
-static void pick_all(const Launch &launch, hls::stream<ap_uint<RowToken<C>::bits> > &rows) {
-    VITFORGE_PROCESS("pick")
-    const int doubles = queries_of<C>(launch, Unit, 1);
-    const int total = queries_of<C>(launch, Unit, 0) * launch.n;
-    int pair = 0;
-    int row = 0;
-count_row:
-    for (int i = 0; i < total; ++i) {
-#pragma HLS pipeline II=1 style=flp
-#pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("count_row", i, 1 + (pair & 1))
-        rows.write(any_row<C>(launch, row, pair < doubles));
-        const bool is_last = row == launch.n - 1;
-        pair = is_last ? pair + 1 : pair;
-        row = is_last ? 0 : row + 1;
-    }
-}
-
-// Rows of a pair one a cycle: those of either lane's mask, or all of them where nothing is selected.
-template <class C, int Unit>
-static void pick(const Launch &launch, hls::stream<ap_uint<RowMask<C>::bits> > &masks,
-                 hls::stream<ap_uint<RowToken<C>::bits> > &rows) {
-    VITFORGE_PROCESS("pick")
-    const int pairs = queries_of<C>(launch, Unit, 0);
-    const int doubles = queries_of<C>(launch, Unit, 1);
-    int pair = 0;
-    int row = 0;
-    int word = 0;
-    uint32 mask[lanes] = {0, 0};
-    bool is_end = false;  // of the pair, with this mask
-#pragma HLS array_partition variable=mask complete dim=0
-pick_row:
-    for (int i = 0; pair < pairs; ++i) {
-#pragma HLS pipeline II=1 style=flp
-#pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("pick_row", i, 1 + (pair & 1))
-        ap_uint<RowToken<C>::bits> token = 0;
-        bool is_last = false;
-        if (launch.m == 0) {
-            token = any_row<C>(launch, row, pair < doubles);
-            is_last = row == launch.n - 1;
-            row = is_last ? 0 : row + 1;
-        } else {
-            if (mask[0] == 0 && mask[1] == 0) {
-                const ap_uint<RowMask<C>::bits> next = masks.read();
-                mask[0] = get_field<group>(next, RowMask<C>::lane);
-                mask[1] = get_field<group>(next, RowMask<C>::lane + group);
-                word = static_cast<int>(get_field<C::row_bits>(next, RowMask<C>::word));
-                is_end = get_field<1>(next, RowMask<C>::last) != 0;
-            }
-            const uint32 either = mask[0] | mask[1];
-            const uint32 first = either & (0u - either);  // lowest bit
-            int place = 0;
-        pick_place:
-            for (int r = 0; r < group; ++r) {
-#pragma HLS unroll
-                place |= first == 1u << r ? r : 0;
-            }
-            set_field<C::row_bits>(token, 0, word * group + place);
-            set_field<1>(token, RowToken<C>::lane_mask, (mask[0] & first) != 0);
-            set_field<1>(token, RowToken<C>::lane_mask + 1, (mask[1] & first) != 0);
-            mask[0] &= ~first;
-            mask[1] &= ~first;
-            is_last = is_end && mask[0] == 0 && mask[1] == 0;
-        }
-        set_field<1>(token, RowToken<C>::last, is_last);
-        rows.write(token);
-        pair = is_last ? pair + 1 : pair;
     }
 }
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the units did in a launch, from the counts that come with each query's results.
+#ifndef VITFORGE_A3_STATISTICS_HPP
+#define VITFORGE_A3_STATISTICS_HPP
+
+#include "vitforge/a3/packets.hpp"
+#include "vitforge/a3/post_score.hpp"
+
+namespace vitforge {
+namespace a3 {
+
+// Cycles of the busiest stage of a unit for a pair: `turns` of the dot product and `kept` words of scores of its queries
+// together.
+template <class C>
+inline uint32 busy_cycles(const Launch &launch, uint32 turns, uint32 kept) {
+#pragma HLS inline
+    const uint32 words = static_cast<uint32>(row_words<C>(launch));
+    // The units share both streams.
+    const uint32 queries = static_cast<uint32>(C::units * lanes * row_beats<C>(launch));
+    const uint32 results = static_cast<uint32>(C::units * lanes * ceil_div(launch.d, C::result_per_beat));
+    const uint32 selects = static_cast<uint32>(launch.m > 0 ? row_beats<C>(launch) + 1 + launch.m : 0);
+    const int scan_cycles = ceil_div(launch.n, group) + 1;
+    const int adds = launch.m > scan_cycles ? launch.m : scan_cycles;
+    const uint32 scans = static_cast<uint32>(launch.m > 0 ? adds + banks - 1 : 0);
+    const uint32 dots = turns * words;
+    const uint32 outputs = kept * words;
+    uint32 most = results > queries ? results : queries;
+    most = selects > most ? selects : most;
+    most = scans > most ? scans : most;
+    most = dots > most ? dots : most;
+    return outputs > most ? outputs : most;
+}
+
+}  // namespace a3
+}  // namespace vitforge
+
+#endif
