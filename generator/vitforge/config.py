@@ -34,6 +34,8 @@ class FoldingConfig(_Table):
     td_nmp: Tile | None = None
     embed_nsa: Annotated[int, Field(ge=0, le=1)] | None = None
     mlp_slices: Tile | None = None
+    tr: Tile | None = None
+    lane_banks: Annotated[int, Field(ge=0, le=1)] | None = None
 
 
 class QuantizeConfig(_Table):
@@ -159,6 +161,8 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # td_nmp = 2                 # the same, MLP array
 # embed_nsa = 0              # 1: the attention array embeds the patches, 0: the MLP array
 # mlp_slices = 1             # runs of tokens that take the MLP one after the other, for less memory
+# tr = 2                     # tokens added to the residual a cycle; divides td_nsa and td_nmp
+# lane_banks = 1             # 1: a memory for each lane of the residual, so that pruned outputs restore at once
 
 [quantize]                   # of a .safetensors file, here and for vitforge quantize --config
 # method = "percentile"      # or "max"; or "smooth", which moves outliers of activations into weights
@@ -173,7 +177,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # n_max = 512                # most rows of key and value
 # d_max = 64                 # most elements of a row
 # width = 64                 # elements of a row in a cycle; by default the most that fits, up to 64
-# units = 1                  # pipelines; each takes two queries at a time
+# units = 1                  # pipelines that work side by side
 # integer_bits = 4           # of an element, beside its sign
 # fraction_bits = 4
 # normalisation = "deferred" # once a result; or "divide_first", every weight, as in the paper

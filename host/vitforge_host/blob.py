@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vitforge_host.errors import InputError
 
 MAGIC = b"VITFORGE"
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<8sIIII32sI4x")
 CHECKED_BYTES = HEADER.size - 8  # of the header, by its own CRC
 PADDING_PIXEL = 0x80

@@ -130,18 +130,21 @@ class ArrayUnit:
         for column in range(job.columns):
             bias, mult, shift = self.weights.params[half].copy()
             target, matrix = self.weights.targets[half], self.weights.matrix(half, job.k_tiles)
+            channels = self.weights.channels[half].copy()
             following = job.k_tiles if column < job.columns - 1 else job.last[0]
             if following:
                 self.weights.load(stream, 1 - half, following)
             acc = product(left, matrix) + bias
             assert np.abs(acc).max() < 1 << 26
-            self.drain(job, requantize(acc, mult, shift), target, gelu)
+            self.drain(job, requantize(acc, mult, shift), target, gelu, channels)
             half = 1 - half
 
-    def drain(self, job: Job, values: Array, target: list[int], gelu: Array | None) -> None:
+    def drain(
+        self, job: Job, values: Array, target: list[int], gelu: Array | None, channels: Array | None = None
+    ) -> None:
         """values (tokens, tc) to one of the five destinations."""
-        destination, group, stride, base = target
-        rows, lanes = self.drained(job), self.lanes(group)
+        (destination, passes), (group, stride, base) = (target[0] & 255, target[0] >> 8), target[1:]
+        rows, lanes = self.drained(job, destination, passes), self.lanes(group)
         values, token = values[rows], np.arange(len(rows))
         small = np.clip(values, -127, 127)
         if gelu is not None:
@@ -156,26 +159,40 @@ class ArrayUnit:
             banks = self.design.value_banks
             self.memories.value[base + token // banks * stride, token % banks] = small
         elif destination == RESIDUAL:
-            self.add_residual(job, values[: job.seq_len], base)
+            self.add_residual(job, values[: job.seq_len], base, channels, passes)
         else:
             assert destination == LOGITS and self.name == "nsa"
             self.results += values[: job.seq_len].reshape(-1).tolist()
 
-    def drained(self, job: Job) -> Array:
+    def drained(self, job: Job, destination: int, passes: int) -> Array:
         """Rows of the left operand whose results leave: some of the first of each token tile, or all."""
         drains = job.dst[1] if job.op == LINEAR else self.engine.drain_groups
         each = drains if job.flags["by_token"] else drains * self.engine.td
+        if destination == RESIDUAL:
+            assert drains % passes == 0
+            each = min(drains // passes * self.design.folding.tr, self.engine.tt)
         assert each <= self.engine.tt
         return (np.arange(job.tiles)[:, None] * self.engine.tt + np.arange(each)).reshape(-1)
 
-    def add_residual(self, job: Job, values: Array, base: int) -> None:
-        """A row of the residual has channel_tiles words; the spare row is the one before token 0."""
-        at = base + np.arange(len(values)) * self.design.channel_tiles
+    def add_residual(self, job: Job, values: Array, base: int, channels: Array, passes: int) -> None:
+        """tr tokens share channel_tiles rows; the spare rows are those before token 0. A column is added to its word
+        and lane. In a pass a lane has one column at most, and one address for all lanes where they share it."""
+        f, token = self.design.folding, np.arange(len(values))
+        at = base + token // f.tr * self.design.channel_tiles
         to = at - self.design.channel_tiles if job.flags["spares"] else at
-        branch = np.clip(values, -32767, 32767)
-        before = 0 if job.flags["replaces"] else self.residual[at]
-        assert (to >= 0).all()
-        self.residual[to] = np.clip(before + branch, -32767, 32767)
+        branch, seen = np.clip(values, -32767, 32767), set()
+        for column, (word, lane, number) in enumerate(channels.T.tolist()):
+            if lane >= f.tc:
+                continue  # a column that pads the tile
+            assert number < passes and (lane, number) not in seen
+            seen.add((lane, number))
+            before = 0 if job.flags["replaces"] else self.residual[at + word, token % f.tr, lane]
+            assert (to >= 0).all() and word < self.design.channel_tiles
+            self.residual[to + word, token % f.tr, lane] = np.clip(before + branch[:, column], -32767, 32767)
+        if not f.lane_banks:
+            used = [(word, n) for word, lane, n in channels.T.tolist() if lane < f.tc]
+            words = [{word for word, n in used if n == number} for number in range(passes)]
+            assert all(len(some) <= 1 for some in words)
 
     # --- attention -------------------------------------------------------------------------------------
     def score(self, job: Job, stream: Stream, slot: int) -> None:

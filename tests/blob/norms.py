@@ -55,12 +55,13 @@ class NormUnit:
         records = [struct.unpack("<hHi", part) for part in batched(stream.take(8 * d.channel_tiles * f.tc), 8)]
         gamma, flags, beta = (np.array(part, np.int64) for part in zip(*records, strict=True))
         assert not flags[channels:].any()
-        rows = self.residual[base : base + tokens * d.channel_tiles]
+        rows = self.residual[base : base + -(-tokens // f.tr) * d.channel_tiles]
         if words[0] >> 8 & 1:
-            table = [np.frombuffer(stream.take(2 * f.tc), "<i2") for _ in range(len(rows))]
-            rows[:] = np.clip(rows + np.array(table), -32767, 32767)
+            table = [np.frombuffer(stream.take(2 * f.tc), "<i2") for _ in range(len(rows) * f.tr)]
+            rows[:] = np.clip(rows + np.array(table).reshape(rows.shape), -32767, 32767)
         kept, sent = np.flatnonzero(flags & 1), []
-        for token, row in enumerate(rows.reshape(tokens, -1)):
+        by_token = rows.reshape(-1, d.channel_tiles, f.tr, f.tc).transpose(0, 2, 1, 3)
+        for token, row in enumerate(by_token.reshape(by_token.shape[0] * f.tr, -1)[:tokens]):
             values = normalized(row, gamma, beta, channels, shift, eps)[kept]
             kind = FEATURE if words[0] & 0xFF == FEATURES else STORE
             sent += self.words(kind, values, self.place(words, token))

@@ -63,15 +63,19 @@ class WeightBuffer:
         self.words = rng.integers(-127, 128, (2, max_k_tiles, f.tc, f.tk)).astype(np.int64)
         self.targets = rng.integers(0, 5, (2, 4)).tolist()
         self.params = rng.integers(1 << 15, 1 << 16, (2, 3, f.tc)).astype(np.int64)
+        self.channels = rng.integers(0, 5, (2, 3, f.tc))  # word, lane and pass of each column
 
     def load(self, stream: Stream, half: int, k_tiles: int) -> None:
         """A column tile of the stream."""
         f = self.f
-        self.targets[half] = list(struct.unpack("<4H", stream.take(stream.beat)[:8]))
+        head = stream.take(8 + f.tc)
+        self.targets[half] = list(struct.unpack("<4H", head[:8]))
+        places = np.frombuffer(head[8:], np.uint8).astype(np.int64)
         records = [struct.unpack("<iHBB", part) for part in batched(stream.take(8 * f.tc), 8)]
-        bias, mult, shift, zero = (np.array(part, np.int64) for part in zip(*records, strict=True))
-        assert not zero.any() and (mult >= 1 << 15).all()
+        bias, mult, shift, word = (np.array(part, np.int64) for part in zip(*records, strict=True))
+        assert (mult >= 1 << 15).all()
         self.params[half] = bias, mult, shift
+        self.channels[half] = word | places >> 7 << 8, places & 15, places >> 4 & 7
         weight = np.frombuffer(stream.take(k_tiles * f.tc * f.tk), np.int8).reshape(k_tiles, f.tc, f.tk)
         assert weight.min() >= -127 and k_tiles <= self.max_k_tiles
         self.words[half, :k_tiles] = weight
@@ -92,7 +96,7 @@ class Memories:
         engines = {"nsa": (d.nsa, d.max_k_tiles_nsa), "nmp": (d.nmp, d.max_k_tiles_nmp)}
         self.left = {unit: fill(127, engine.left_depth, engine.tt, f.tk) for unit, (engine, _) in engines.items()}
         self.weights = {unit: WeightBuffer(d, k_tiles, rng) for unit, (_, k_tiles) in engines.items()}
-        self.residual = [fill(32767, d.residual_depth, f.tc) for _ in range(4)]
+        self.residual = [fill(32767, d.residual_depth, f.tr, f.tc) for _ in range(4)]
         self.key = fill(127, d.key_depth, d.key_banks, f.tk)
         self.value = fill(127, d.value_depth, d.value_banks, f.tc)
         self.attention = [fill(127, d.attention_depth, f.tt_nsa, f.tk) for _ in range(2)]

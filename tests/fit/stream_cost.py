@@ -32,7 +32,7 @@ def read_job(design: Design, engine: EngineGeometry, words: tuple[int, ...]) -> 
     k_tiles, columns, tiles = words[1] & 0xFFFF, words[1] >> 16, words[2] & 0xFFFF
 
     def beats_of(k_tiles: int) -> int:
-        return 1 + -(-f.tc * 8 // beat) + k_tiles * f.tc * f.tk // beat
+        return -(-(8 + f.tc) // beat) + -(-f.tc * 8 // beat) + k_tiles * f.tc * f.tk // beat
 
     linear = op == 1
     drains = words[6] >> 16 if linear else engine.drain_groups

@@ -59,7 +59,10 @@ def declared(header: str, name: str, values: dict[str, int]) -> DeclaredArray:
     sizes = [evaluate(bound, values) for bound in re.findall(r"\[([^\]]+)\]", bounds)]
     bits = BITS.get(kind) or evaluate(re.fullmatch(r"ap_uint<(.+)>", kind)[1], values)
     ways = {"partition": 1, "reshape": bits}
-    for way, dims in re.findall(rf"#pragma HLS array_(\w+) variable={name} complete dim=(\d)", text):
+    pragmas = re.findall(rf"#pragma HLS array_(\w+) variable={name} complete dim=(\d)", text)
+    if f"VITFORGE_SPLIT_{name.upper()}" in text:  # a generated one
+        pragmas.append(("partition" if values["lane_banks"] else "reshape", "3"))
+    for way, dims in pragmas:
         for index in range(len(sizes)) if dims == "0" else [int(dims) - 1]:
             ways[way] *= sizes[index]
             sizes[index] = 1
@@ -69,7 +72,9 @@ def declared(header: str, name: str, values: dict[str, int]) -> DeclaredArray:
 def evaluate(bound: str, values: dict[str, int]) -> int:
     """An array bound: constants of the engine, and products of them."""
     text = re.sub(r"(WeightBuffer|TileLayout|GeluTable)<[CAM]>::", r"\1_", bound)
-    return math.prod(values.get(part) or int(part) for part in re.sub(r"\b[CAM]::", "", text).split(" * "))
+    return math.prod(
+        values[part] if part in values else int(part) for part in re.sub(r"\b[CAM]::", "", text).split(" * ")
+    )
 
 
 def array_of(memory: Memory) -> DeclaredArray:

@@ -170,6 +170,7 @@ def test_dsps_by_construction() -> None:
 
 def test_overrides_are_kept() -> None:
     forced = {"tt_nsa": 12, "tt_nmp": 24, "tc": 2, "tk": 8, "td_nsa": 6, "td_nmp": 3, "embed_nsa": 1, "mlp_slices": 2}
+    forced |= {"tr": 1, "lane_banks": 1}
     found = fit(MNIST, load_board("zcu104"), overrides=forced)
     assert dataclasses.asdict(found.design.folding) == forced
 
@@ -203,7 +204,7 @@ def test_without_a_class_head_the_attention_array_does_not_embed() -> None:
         fit(backbone, load_board("zcu104"), overrides={"embed_nsa": 1})
 
 
-@pytest.mark.parametrize("name", ["tt_nsa", "tt_nmp", "tc", "tk", "td_nsa", "td_nmp", "embed_nsa", "mlp_slices"])
+@pytest.mark.parametrize("name", ["tt_nsa", "tt_nmp", "tc", "tk", "td_nsa", "td_nmp", "embed_nsa", "mlp_slices", "tr"])
 @pytest.mark.parametrize("value", [-2, 0, 7, 11])
 def test_the_value_that_a_refusal_proposes_is_legal(name: str, value: int) -> None:
     """Whether a value is refused or not, what the sentence says to try gets an answer."""

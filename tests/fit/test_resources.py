@@ -87,7 +87,7 @@ def test_memories_hold_the_model(name: str) -> None:
     ):
         assert bits(design, *memory) >= needed, memory
     tile = max(f.tt_nsa, f.tt_nmp)
-    assert bits(design, "residual") <= 4 * (n + 1) * (d + f.tc) * 16
+    assert bits(design, "residual") <= 4 * (n + 2 * f.tr) * (d + f.tc) * 16
     rows = (n + tile) * (d + wide + 2 * f.tk) + tile * (d + f.tk)
     assert bits(design, "nsa_left") <= 8 * (rows + (n + tile) * (shape.patch_len + f.tk) * f.embed_nsa)
 

@@ -29,7 +29,7 @@ DESIGNS = {
                 hidden_dim=64,
                 num_classes=8,
             ),
-            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2),
+            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2, tr=2, lane_banks=1),
         ),
         # 3 heads of 12 on a k tile of 8; 36 channels, 7 classes; odd drain groups; colour: a patch is longer than the
         # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds.
@@ -46,7 +46,7 @@ DESIGNS = {
                 hidden_dim=45,
                 num_classes=7,
             ),
-            Folding(tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2),
+            Folding(tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2, lane_banks=1),
         ),
         # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square. Two tokens a tile:
         # no more than two images share a class head.
@@ -79,7 +79,7 @@ DESIGNS = {
                 hidden_dim=72,
                 num_classes=1,
             ),
-            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5),
+            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5, tr=5),
         ),
         # Three blocks and many classes: the class head is cut into jobs, a step's each, beside the next images.
         _design(
@@ -95,7 +95,7 @@ DESIGNS = {
                 hidden_dim=40,
                 num_classes=30,
             ),
-            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1),
+            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, tr=2),
         ),
         # Without a class head: features of every token. The MLP in three slices, the last one a token.
         _design(

@@ -40,6 +40,7 @@ def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
 def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, int, str]]:
     f, shape = design.folding, design.shape
     words = shape.seq_len * design.channel_tiles
+    table = design.residual_groups * f.tr * design.channel_tiles
     loads = shape.seq_len * design.patch.k_tiles
     return [
         ("tt", engine.tt, "tokens a cycle"),
@@ -52,11 +53,13 @@ def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, in
         ("beat_bytes", design.beat_bytes, ""),
         ("word_bits", design.word_bits, "tk activations and their address"),
         ("left_depth", engine.left_depth, "entries: layer norm, inner activations, spare"),
-        ("residual_depth", design.residual_depth, "words of tc int16"),
+        ("residual_depth", design.residual_depth, "rows of tr tokens, tc int16 each"),
+        ("tr", f.tr, "tokens added to the residual a cycle"),
+        ("lane_banks", f.lane_banks, "1: each lane of the residual has an address of its own"),
         ("channel_tiles", design.channel_tiles, "column tiles of the residual stream"),
         ("norm_words", words, "residual words of layer norm"),
         ("norm_out_words", words + shape.seq_len, "the same with the extra cycle of a token"),
-        ("table_beats", words * ceil_div(2 * f.tc, design.beat_bytes), "class token and position table"),
+        ("table_beats", table * ceil_div(2 * f.tc, design.beat_bytes), "class token and position table"),
         ("image_beats", design.image_beats, ""),
         ("image_words", loads, ""),
         ("max_arrivals", loads + words, "words from layer norm in a step"),

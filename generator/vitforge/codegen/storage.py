@@ -40,6 +40,7 @@ class StorageContext:
     """storage.hpp"""
 
     bindings: list[Binding]
+    splits: list[Binding]  # of the lanes of the residuals: array_partition or array_reshape
     square_impl: str
 
     @classmethod
@@ -50,4 +51,9 @@ class StorageContext:
             kinds = [kind for kind in _ORDER for _ in range(places[name].get(kind, 0))]
             for (macro, variable), impl in zip(arrays, kinds, strict=True):
                 rows.append(Binding(macro=f"VITFORGE_BIND_{macro}", variable=variable, impl=impl))
-        return cls(bindings=rows, square_impl="dsp" if "squares" in dsp_rows(design) else "fabric")
+        split = "array_partition" if design.folding.lane_banks else "array_reshape"
+        splits = [
+            Binding(macro=f"VITFORGE_SPLIT_{macro}", variable=variable, impl=split)
+            for macro, variable in ARRAYS["residual"]
+        ]
+        return cls(bindings=rows, splits=splits, square_impl="dsp" if "squares" in dsp_rows(design) else "fabric")

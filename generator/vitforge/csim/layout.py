@@ -79,18 +79,31 @@ def get_attention(memory: NDArray[np.int8], design: Design, tokens: int) -> NDAr
 
 
 def residual_memory(design: Design, values: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
-    """A residual memory (words, tc) that holds ``values`` (tokens, channels) int16, or zeros."""
-    memory = np.zeros((design.residual_depth, design.folding.tc), np.int16)
+    """A residual memory (rows, tr, tc) that holds ``values`` (tokens, channels) int16, or zeros."""
+    f = design.folding
+    memory = np.zeros((design.residual_depth, f.tr, f.tc), np.int16)
     if values is not None:
-        get_residual(memory, design)[: len(values), : values.shape[1]] = values
+        padded = np.zeros((design.residual_groups * f.tr, design.channel_tiles * f.tc), np.int16)
+        padded[: len(values), : values.shape[1]] = values
+        words = padded.reshape(-1, f.tr, design.channel_tiles, f.tc).transpose(0, 2, 1, 3)
+        memory[design.residual_base :] = words.reshape(-1, f.tr, f.tc)
     return memory
 
 
 def get_residual(memory: NDArray[np.int16], design: Design) -> NDArray[np.int16]:
-    """(tokens, padded channels) int16 view of a residual memory."""
-    return memory[design.residual_base :].reshape(design.shape.seq_len, -1)
+    """(tokens, padded channels) int16 of a residual memory."""
+    f = design.folding
+    words = memory[design.residual_base :].reshape(-1, design.channel_tiles, f.tr, f.tc).transpose(0, 2, 1, 3)
+    return words.reshape(design.residual_groups * f.tr, -1)[: design.shape.seq_len]
 
 
 def get_spare(memory: NDArray[np.int16], design: Design) -> NDArray[np.int16]:
-    """(1, padded channels) int16 view of the spare row of a residual memory."""
-    return memory[: design.residual_base].reshape(1, -1)
+    """(padded channels,) int16 of the spare row of a residual memory."""
+    return memory[: design.residual_base, 0].reshape(-1)
+
+
+def set_spare(memory: NDArray[np.int16], design: Design, values: NDArray[np.int16]) -> None:
+    """Puts ``values`` (channels,) into the spare row."""
+    padded = np.zeros(design.residual_base * design.folding.tc, np.int16)
+    padded[: len(values)] = values
+    memory[: design.residual_base, 0] = padded.reshape(-1, design.folding.tc)

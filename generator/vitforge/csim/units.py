@@ -20,6 +20,7 @@ from vitforge.csim.layout import (
     get_spare,
     read_words,
     residual_memory,
+    set_spare,
 )
 from vitforge.design.design import Design
 from vitforge.quantize.blob import image_slices
@@ -67,7 +68,7 @@ class UnitBench:
         if not self._is_early(layer):
             return get_residual(x, design)[:, : norm1.shape[1]]
         moved = design.folding.embed_nsa
-        return (get_spare(x, design) if moved else get_residual(x, design)[:1])[:, : norm1.shape[1]]
+        return (get_spare(x, design)[None, :] if moved else get_residual(x, design)[:1])[:, : norm1.shape[1]]
 
     def class_head(self, norm: NDArray[np.int8]) -> NDArray[np.int32]:
         """Class token after the final norm (D,) int8 -> logits (classes,) int32."""
@@ -88,7 +89,7 @@ class UnitBench:
         words = activation_words(design, nmp, norm2, base=0, stride=nmp.norm_stride) + end_word(design)
         self._nmp(words, "end.array", x)
         self._nmp(end_word(design), f"nmp.{layer}", x)
-        rows = get_spare(x, design) if self._is_early(layer) else get_residual(x, design)
+        rows = get_spare(x, design)[None, :] if self._is_early(layer) else get_residual(x, design)
         return rows[:, : norm2.shape[1]]
 
     def _nmp(self, words: ActivationWords, section: str, residual: Residual) -> None:
@@ -100,7 +101,7 @@ class UnitBench:
         """A residual memory; the class token is in its spare row too, where the last block may look for it."""
         x = residual_memory(self.design, residual)
         if residual is not None and self._is_early(layer) and self.design.folding.embed_nsa:
-            get_spare(x, self.design)[0, : residual.shape[1]] = residual[0]
+            set_spare(x, self.design, residual[0])
         return x
 
     def _is_early(self, layer: int) -> bool:
@@ -154,7 +155,7 @@ class UnitBench:
         design, nsa = self.design, self.design.nsa
         width = residual.shape[1]
         x = residual_memory(design, residual)
-        get_spare(x, design)[0, :width] = residual[0]
+        set_spare(x, design, residual[0])
         words = self._norm("vf_ln1_step", x, "ln1.final.0", "ln1.final")
         if design.finishes_early:
             return read_words(design, nsa, words, (1, width), base=nsa.spare_base, stride=nsa.norm_stride)[0]

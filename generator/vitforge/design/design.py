@@ -33,6 +33,8 @@ class Folding:
     td_nmp: int  # the same for tt_nmp
     embed_nsa: int = 0  # 1: the attention array embeds the patches, 0: the MLP array
     mlp_slices: int = 1  # runs of token tiles that FC1 and FC2 take one after the other, to share a hidden layer
+    tr: int = 1  # tokens that an array adds to the residual in a cycle; divides both td
+    lane_banks: int = 0  # 1: each lane of the residual is a memory of its own, so that pruned outputs restore at once
 
     @property
     def array_dsp_nsa(self) -> int:
@@ -202,13 +204,22 @@ class Design:
 
     @property
     def residual_base(self) -> int:
-        """First word of token 0. The words before are spare: the class token of an image that leaves."""
+        """First row of token 0. The rows before are spare: the class token of an image that leaves."""
         return self.channel_tiles
 
     @property
+    def residual_groups(self) -> int:
+        """Groups of tr tokens, which share their rows in a residual memory."""
+        return ceil_div(self.shape.seq_len, self.folding.tr)
+
+    @property
     def residual_depth(self) -> int:
-        """Words (tc int16 of a token) of one residual memory."""
-        return self.residual_base + self.shape.seq_len * self.channel_tiles
+        """Rows (tc int16 of each of tr tokens) of one residual memory."""
+        return self.residual_base + self.residual_groups * self.channel_tiles
+
+    def residual_row(self, token: int) -> int:
+        """First row of the group of ``token``."""
+        return self.residual_base + token // self.folding.tr * self.channel_tiles
 
     # --- attention ---------------------------------------------------------------------------------
     @cached_property

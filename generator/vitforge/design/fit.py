@@ -51,18 +51,18 @@ Candidate = tuple[int, tuple[int, ...]]  # least cycles of an image, values of a
 _FOLDING_FIELDS = tuple(field.name for field in fields(Folding))
 
 
-def _tile_sizes(seq_len: int, td: int | None) -> list[int]:
-    """Token tiles worth trying: for each count of tiles the smallest that covers the tokens, even and in whole td."""
-    unit = math.lcm(2, td or 1)
+def _tile_sizes(seq_len: int, td: int | None, tr: int) -> list[int]:
+    """Token tiles worth trying: for each count of tiles the smallest that covers the tokens, even, whole td and tr."""
+    unit = math.lcm(2, td or 1, tr)
     return sorted({unit * ceil_div(ceil_div(seq_len, tiles), unit) for tiles in range(1, seq_len + 1)})
 
 
-def _drains(tt: int, tc: int, steps: int, wanted: int | None) -> list[int]:
-    """Tokens drained a cycle worth trying: up to those that keep pace with ``steps`` k tiles, and the next more.
+def _drains(tt: int, tc: int, steps: int, wanted: int | None, tr: int) -> list[int]:
+    """Tokens drained a cycle worth trying, whole tr: up to those that keep pace with ``steps`` k tiles, and one more.
 
     The last tile of a job drains with nothing beside it, which shows where jobs are short.
     """
-    legal = [td for td in divisors(tt) if drain_is_legal(td, tc) and td <= _MAX_TD]
+    legal = [td for td in divisors(tt) if drain_is_legal(td, tc) and td <= _MAX_TD and td % tr == 0]
     if wanted is not None:
         return [wanted] if wanted in divisors(tt) and drain_is_legal(wanted, tc) else []
     enough = next((td for td in legal if tt // td <= steps), legal[-1] if legal else 0)
@@ -87,11 +87,13 @@ def _engine(design: Design, block: int, last: int, embeds: int, dsp: int, values
 
 
 def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
-    f = base.folding
+    f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
-    sizes = [overrides["tt_nsa"]] if "tt_nsa" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nsa"))
+    sizes = (
+        [overrides["tt_nsa"]] if "tt_nsa" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nsa"), tr)
+    )
     for tt in sizes:
-        for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa")):
+        for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa"), tr):
             design = replace(base, folding=replace(f, tt_nsa=tt, td_nsa=td))
             block, last = (self_attention(design, class_token_only=only).cycles for only in (False, True))
             found.append(_engine(design, block, last, 1, design.folding.array_dsp_nsa, (tt, td)))
@@ -99,13 +101,15 @@ def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
 
 
 def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
-    f = base.folding
+    f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
-    sizes = [overrides["tt_nmp"]] if "tt_nmp" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nmp"))
+    sizes = (
+        [overrides["tt_nmp"]] if "tt_nmp" in overrides else _tile_sizes(base.shape.seq_len, overrides.get("td_nmp"), tr)
+    )
     for tt in sizes:
         most = min(_MAX_SLICES, ceil_div(base.shape.seq_len, tt))
         slices = [overrides["mlp_slices"]] if "mlp_slices" in overrides else range(1, most + 1)
-        for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp")):
+        for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp"), tr):
             for count in slices:
                 design = replace(base, folding=replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count))
                 block, last = mlp(design).cycles, class_token_mlp(design).cycles
@@ -117,6 +121,12 @@ def _embedders(base: Design, overrides: Mapping[str, int]) -> list[int]:
     """Which array may embed the patches; without a class head there is no room for them in the attention array."""
     choices = [0, 1] if base.finishes_early else [0]
     return [choice for choice in choices if overrides.get("embed_nsa", choice) == choice]
+
+
+def _residuals(td_nsa: int, td_nmp: int, overrides: Mapping[str, int]) -> list[tuple[int, int]]:
+    """(tr, lane_banks) worth trying."""
+    tr, lane_banks = overrides.get("tr", 1), overrides.get("lane_banks", 0)
+    return [] if td_nsa % tr or td_nmp % tr else [(tr, lane_banks)]
 
 
 def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
@@ -141,7 +151,9 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
                     (tt_nsa, td_nsa), (tt_nmp, td_nmp, slices) = one.values, other.values
                     for embeds in _embedders(base, overrides):
                         cycles = max(one.cycles + embeds * one.embedding, other.cycles + (1 - embeds) * other.embedding)
-                        found.append((cycles, (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices)))
+                        for tr, lane_banks in _residuals(td_nsa, td_nmp, overrides):
+                            values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices, tr, lane_banks)
+                            found.append((cycles, values))
     return sorted(found)
 
 

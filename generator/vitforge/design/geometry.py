@@ -36,8 +36,8 @@ class LinearShape:
 
     @property
     def param_beats(self) -> int:
-        """Beats that precede the weights of a column tile: its header, then tc records of 8 bytes."""
-        return 1 + ceil_div(self.tc * 8, self.beat_bytes)
+        """Beats that precede the weights of a column tile: its target with tc bytes, then tc records of 8 bytes."""
+        return ceil_div(8 + self.tc, self.beat_bytes) + ceil_div(self.tc * 8, self.beat_bytes)
 
     @property
     def tile_beats(self) -> int:

@@ -55,7 +55,7 @@ class Memory:
     width_bits: int
     depth: int
     copies: int = 1
-    reads: int = 1  # addresses of a bank in a cycle; two take true dual ports, which only block RAM has
+    reads: int = 1  # addresses of a bank in a cycle; two take true dual ports, which distributed RAM has not
     may_be_uram: bool = False
     is_distributed: bool = False  # the kernels ask for distributed RAM
     is_fifo: bool = False  # a stream or an adapter's buffer: the tool chooses its primitive
@@ -151,6 +151,13 @@ def memories(design: Design) -> list[Memory]:
             depth=256 // design.beat_bytes,
         ),
         *_attention_memories(design),
-        Memory(name="residual", banks=1, width_bits=16 * f.tc, depth=design.residual_depth, copies=4, may_be_uram=True),
+        Memory(
+            name="residual",
+            banks=f.tc if f.lane_banks else 1,
+            width_bits=16 * f.tr * (1 if f.lane_banks else f.tc),
+            depth=design.residual_depth,
+            copies=4,
+            may_be_uram=True,
+        ),
         *_interface_memories(design),
     ]

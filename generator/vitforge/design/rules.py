@@ -16,8 +16,11 @@ PACKING_DEPTH = {"dsp48e1": 4, "dsp48e2": 8}  # products that a DSP cascade sums
 MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
 MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
-_SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1}  # together legal
+_SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1, "tr": 1}
+_FLAGS = ("embed_nsa", "lane_banks")
+RESIDUAL_TOKENS = (1, 2, 4)  # that an array may add to the residual in a cycle
 FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
+WORD_LIMIT = 1 << 9  # and words of the residual in 9
 
 
 def divisors(value: int) -> list[int]:
@@ -65,8 +68,8 @@ def largest_field(design: Design) -> tuple[int, str]:
 
 
 def descriptors_fit(design: Design) -> bool:
-    """Whether 16-bit descriptors can address the memories of ``design``."""
-    return largest_field(design)[0] < FIELD_LIMIT
+    """Whether descriptors can address the memories of ``design``."""
+    return largest_field(design)[0] < FIELD_LIMIT and design.channel_tiles <= WORD_LIMIT
 
 
 def _nearest(values: list[int], wanted: int) -> int:
@@ -130,13 +133,22 @@ def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
     for name, value in overrides.items():
         if name not in names:
             raise ConfigError(f"folding has no value {name!r}; there are {', '.join(names)}")
-        if name == "embed_nsa":
+        if name in _FLAGS:
             if value not in (0, 1):
-                raise ConfigError(f"folding.embed_nsa = {value} must be 0 or 1; try 0")
+                raise ConfigError(f"folding.{name} = {value} must be 0 or 1; try 0")
+        elif name == "tr" and value not in RESIDUAL_TOKENS:
+            nearest = _nearest(list(RESIDUAL_TOKENS), value)
+            raise ConfigError(f"folding.tr = {value} must be 1, 2 or 4 tokens; try {nearest}")
         elif value < 1:
             raise ConfigError(f"folding.{name} = {value} must be positive; try {_SMALLEST[name]}")
     _check_drain(_check_lanes(board, overrides), overrides)
     _check_tokens(overrides)
+    for name in ("td_nsa", "td_nmp"):
+        if overrides.get(name, 0) % overrides.get("tr", 1):
+            raise ConfigError(
+                f"folding.tr = {overrides['tr']} must divide {name} = {overrides[name]}, the tokens that leave in a "
+                "cycle; try 1"
+            )
 
 
 def check_embedding(shape: ViTShape, overrides: Mapping[str, int]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vitforge.model.keep import DENSE, BlockKeep
+
 FloatArray = NDArray[np.float32]
 
 
@@ -69,6 +71,8 @@ class ViTModel:
     ``norm.weight`` ``norm.bias``             (D,)
     ``head.weight`` ``head.bias``             (classes, D), (classes,)   (absent from a feature backbone)
     ========================================  =======================================
+
+    Of a pruned model they have zeros where ``keep`` prunes.
     """
 
     name: str
@@ -77,3 +81,5 @@ class ViTModel:
     std: tuple[float, ...]
     labels: tuple[str, ...]
     tensors: Mapping[str, FloatArray] = field(repr=False)
+    keep: tuple[BlockKeep, ...] = field(default=(), repr=False)  # of each block; none: nothing is pruned
+    sparsity: str = DENSE  # of what is kept of the blocks' linear weights: "dense" or "2:4"

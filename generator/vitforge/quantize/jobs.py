@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from vitforge.design.design import Design
+from vitforge.design.geometry import ceil_div
+from vitforge.model.keep import BlockKeep
+from vitforge.quantize.compact import NOTHING, HeadPlace, Index, padded, place_heads, select, stack
 from vitforge.quantize.model import QuantBlock, QuantLinear
-from vitforge.quantize.records import (
-    ZERO_MULT,
-    ZERO_SHIFT,
-    ArrayJob,
-    ArrayOp,
-    Destination,
-    LinearJob,
-    Target,
-    linear_job,
-)
+from vitforge.quantize.records import ArrayJob, ArrayOp, Destination, LinearJob, Target, linear_job
+from vitforge.quantize.restore import RestoreTile, restore_tiles
 
 Job = ArrayJob | LinearJob
+END = "end"  # of a slot or of a step
 
 
 def _activation_targets(
@@ -33,25 +29,263 @@ def _activation_targets(
     return [Target(destination=destination, base=base + c // groups, group=c % groups, stride=stride) for c in tiles]
 
 
-def _residual_targets(design: Design, first_token: int = 0) -> list[Target]:
-    base = design.residual_base + first_token * design.channel_tiles
-    return [Target(destination=Destination.RESIDUAL, base=base + c) for c in range(design.channel_tiles)]
-
-
-def _pad_heads(design: Design, layer: QuantLinear, heads: Sequence[int], part: int) -> QuantLinear:
-    """Rows of q (0), k (1) or v (2) of ``heads``, each head padded with zero channels to the k tile."""
-    dim, width = design.shape.head_dim, design.head_dim_padded
-    padded = QuantLinear(
-        weight=np.zeros((len(heads) * width, layer.weight.shape[1]), np.int8),
-        bias=np.zeros(len(heads) * width, np.int32),
-        mult=np.full(len(heads) * width, ZERO_MULT, np.int32),
-        shift=np.full(len(heads) * width, ZERO_SHIFT, np.int32),
+def _residual_target(design: Design, tile: RestoreTile, base: int) -> Target:
+    tc = design.folding.tc
+    return Target(
+        destination=Destination.RESIDUAL,
+        base=base,
+        words=tuple(channel // tc for channel in tile.channels),
+        lanes=tuple(channel % tc for channel in tile.channels),
+        passes=tile.passes,
     )
-    for place, head in enumerate(heads):
-        source = part * design.shape.embed_dim + head * dim
-        for name in ("weight", "bias", "mult", "shift"):
-            getattr(padded, name)[place * width : place * width + dim] = getattr(layer, name)[source : source + dim]
-    return padded
+
+
+def _residual_jobs(
+    design: Design,
+    layer: QuantLinear,
+    inputs: Index,
+    keep: np.ndarray,
+    base: int,
+    tokens: int,
+    *,
+    spares: bool = False,
+    **job: Any,
+) -> list[LinearJob]:
+    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual: one for the tiles of each number of passes.
+
+    tokens : of a token tile that leave
+    spares : results go to the spare row, where no channel may be missing: what is pruned is added as 0
+    """
+    tc, tr = design.folding.tc, design.folding.tr
+    tiles = restore_tiles(design, np.ones_like(keep) if spares else keep)
+    if spares:
+        layer = select(layer, np.where(keep, np.arange(len(keep)), NOTHING), np.arange(layer.weight.shape[1]))
+    jobs = []
+    for passes, some in groupby(tiles, key=lambda tile: tile.pass_count):
+        group = list(some)
+        rows = np.concatenate([padded(np.array(tile.channels), tc) for tile in group])
+        targets = [_residual_target(design, tile, base) for tile in group]
+        part = select(layer, rows, inputs)
+        drains = passes * ceil_div(tokens, tr)
+        jobs.append(linear_job(design, part, targets, drains=drains, by_token=True, spares=spares, **job))
+    return jobs
+
+
+def _projections(
+    design: Design, block: QuantBlock, keep: BlockKeep, heads: Sequence[HeadPlace], parts: str, **job: Any
+) -> LinearJob:
+    """``parts`` of q, k and v of ``heads``."""
+    f, nsa, dim = design.folding, design.nsa, design.shape.head_dim
+    per_k_tile = f.tk // f.tc
+    targets: list[Target] = []
+    layers = []
+    inputs = padded(np.flatnonzero(keep.norm1), 1, 1)
+    for part in parts:
+        for place in heads:
+            channels = place.v if part == "v" else place.qk
+            first = "qkv".index(part) * design.shape.embed_dim + place.head * dim
+            layers.append(select(block.qkv, np.where(channels == NOTHING, NOTHING, first + channels), inputs))
+            start = {"q": place.query, "k": place.key, "v": place.value}[part] * per_k_tile
+            tiles = range(start, start + len(channels) // f.tc)
+            if part == "q":
+                targets += _activation_targets(design, tiles, Destination.LEFT, nsa.inner_stride, nsa.inner_base)
+            elif part == "k":
+                targets += _activation_targets(design, tiles, Destination.KEY, design.attn_dim // f.tk)
+            else:
+                stride = design.attn_dim // f.tc
+                targets += [Target(destination=Destination.VALUE, base=c, stride=stride) for c in tiles]
+    return linear_job(design, stack(layers), targets, src=(0, nsa.norm_stride), drains=nsa.drain_groups, **job)
+
+
+def _score(design: Design, block: QuantBlock, place: HeadPlace, token_tiles: int, **job: Any) -> ArrayJob:
+    f, nsa = design.folding, design.nsa
+    return ArrayJob(
+        op=ArrayOp.SCORE,
+        name=f"scores, head {place.head}",
+        k_tiles=len(place.qk) // f.tk,
+        column_tiles=design.key_columns,
+        token_tiles=token_tiles,
+        seq_len=design.shape.seq_len,
+        src=(nsa.inner_base + place.query, nsa.inner_stride),
+        scale=(block.score_mult, block.score_shift),
+        right=(place.key, design.attn_dim // f.tk),
+        context_scale=(block.context_mult, block.context_shift),
+        **job,
+    )
+
+
+def _context(design: Design, place: HeadPlace, token_tiles: int, *, fast: bool) -> ArrayJob:
+    f, nsa = design.folding, design.nsa
+    return ArrayJob(
+        op=ArrayOp.CONTEXT,
+        name=f"context, head {place.head}",
+        loads=True,
+        fast=fast,
+        k_tiles=design.key_tiles,
+        column_tiles=len(place.v) // f.tc,
+        token_tiles=token_tiles,
+        seq_len=design.shape.seq_len,
+        src=(0, design.key_tiles),
+        right=(place.value * (f.tk // f.tc), design.attn_dim // f.tc),
+        dst=(nsa.inner_base + place.context, nsa.inner_stride),
+    )
+
+
+def _projection(
+    design: Design,
+    block: QuantBlock,
+    keep: BlockKeep,
+    heads: Sequence[HeadPlace],
+    *,
+    class_token_only: bool,
+    fast: bool,
+) -> list[LinearJob]:
+    """proj reads the padded heads: zero rows where they are padded."""
+    dim, nsa = design.shape.head_dim, design.nsa
+    inputs = [np.where(place.v == NOTHING, NOTHING, place.head * dim + place.v) for place in heads]
+    return _residual_jobs(
+        design,
+        block.proj,
+        np.concatenate(inputs) if inputs else padded(np.array([], np.int64), 1, 1),
+        keep.proj,
+        design.residual_base,
+        1 if class_token_only else nsa.tt,
+        name="projection",
+        src=(nsa.inner_base, nsa.inner_stride),
+        token_tiles=1 if class_token_only else nsa.token_tiles,
+        seq_len=1 if class_token_only else design.shape.seq_len,
+        spares=class_token_only and bool(design.folding.embed_nsa),
+        loads=True,
+        fast=fast,
+    )
+
+
+def _heads_title(what: str, heads: Sequence[HeadPlace]) -> str:
+    first, last = heads[0].head, heads[-1].head
+    return f"{what}, head {first}" if first == last else f"{what}, heads {first} to {last}"
+
+
+def self_attention(design: Design, block: QuantBlock, keep: BlockKeep, *, class_token_only: bool) -> list[Job]:
+    """Slots of a block: the scores of one head beside the context of the head before.
+
+    The first slot's scores come as early as they can, so that softmax works under the other heads' projections. From
+    the second slot on the layer norm is done with, and that of the next image may arrive. The last slot is ended by
+    the step's end mark. For the class token alone, keys and values are still those of all tokens; and if this array
+    embeds, the patches of the next image, which have a region of their own, may arrive from the first job on.
+    """
+    everything = design.nsa.token_tiles
+    heads = place_heads(design, keep)
+    tiles = 1 if class_token_only else everything
+    end = ArrayJob(op=ArrayOp.END, name=END)
+    patches = class_token_only and bool(design.folding.embed_nsa)
+    flags = {"loads": patches, "fast": patches}
+    jobs: list[Job] = []
+    last = _projection(design, block, keep, heads, class_token_only=class_token_only, fast=patches)
+    if not heads:
+        return [*last] or [_nothing(design, block.proj)]
+    if class_token_only:
+        title = "queries of the class token"
+        jobs.append(_projections(design, block, keep, heads, "q", token_tiles=1, name=title, **flags))
+    parts = "kv" if class_token_only else "qkv"
+
+    def projections(some: list[HeadPlace]) -> LinearJob:
+        title = _heads_title(parts.upper(), some)
+        return _projections(design, block, keep, some, parts, token_tiles=everything, name=title, **flags)
+
+    jobs += [projections(heads[:1]), _score(design, block, heads[0], tiles, **flags)]
+    if len(heads) > 1:
+        jobs.append(projections(heads[1:]))
+    jobs.append(end)
+    for before, place in zip(heads, heads[1:], strict=False):
+        scores = _score(design, block, place, tiles, loads=True, fast=patches)
+        jobs += [scores, _context(design, before, tiles, fast=patches), end]
+    return [*jobs, _context(design, heads[-1], tiles, fast=patches), *last]
+
+
+def _nothing(design: Design, layer: QuantLinear) -> LinearJob:
+    """A section is never empty: a column tile of zeros that is added nowhere."""
+    target = Target(destination=Destination.RESIDUAL, base=design.residual_base)
+    zeros = select(layer, np.full(design.folding.tc, NOTHING), np.full(1, NOTHING))
+    return linear_job(
+        design, zeros, [target], name="nothing", src=(0, 0), token_tiles=1, drains=1, by_token=True, loads=True
+    )
+
+
+def _fc1(design: Design, block: QuantBlock, keep: BlockKeep, base: int, **job: Any) -> LinearJob:
+    f = design.folding
+    hidden = padded(np.flatnonzero(keep.hidden), f.tc)
+    layer = select(block.fc1, hidden, padded(np.flatnonzero(keep.norm2), 1, 1))
+    tiles = range(len(hidden) // f.tc)
+    targets = _activation_targets(design, tiles, Destination.LEFT, design.nmp.inner_stride, base)
+    return linear_job(design, layer, targets, gelu=np.asarray(block.gelu, np.int8).tobytes(), **job)
+
+
+def mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
+    """FC1 and FC2 of each slice of the tokens; under the last FC2 the next layer norm may arrive."""
+    nmp = design.nmp
+    jobs: list[Job] = []
+    if not keep.fc2.any():
+        return [_nothing(design, block.fc2)]
+    for part in design.mlp_parts:
+        src = (part.first_tile * nmp.norm_stride, nmp.norm_stride)
+        if keep.hidden.any():
+            jobs.append(
+                _fc1(
+                    design,
+                    block,
+                    keep,
+                    nmp.inner_base,
+                    name="FC1",
+                    src=src,
+                    token_tiles=part.tiles,
+                    drains=nmp.drain_groups,
+                )
+            )
+        jobs += _residual_jobs(
+            design,
+            block.fc2,
+            padded(np.flatnonzero(keep.hidden), 1, 1),
+            keep.fc2,
+            design.residual_row(part.first_token),
+            nmp.tt,
+            name="FC2",
+            src=(nmp.inner_base, nmp.inner_stride),
+            token_tiles=part.tiles,
+            seq_len=part.tokens,
+            loads=part.is_last,
+        )
+    return jobs
+
+
+def class_token_mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
+    """The last MLP, of the class token's tile.
+
+    If this array embeds, the hidden region takes the patches of the next image meanwhile, and the result leaves its
+    row to that image; else it is in the spare row already.
+    """
+    nmp, moved = design.nmp, bool(design.folding.embed_nsa)
+    flags = {"loads": not moved, "fast": not moved}
+    jobs: list[Job] = []
+    if keep.hidden.any() and keep.fc2.any():
+        title = "FC1 of the class token"
+        src = (0, nmp.norm_stride)
+        jobs.append(_fc1(design, block, keep, nmp.spare_base, name=title, src=src, token_tiles=1, drains=1, **flags))
+    fc2 = _residual_jobs(
+        design,
+        block.fc2,
+        padded(np.flatnonzero(keep.hidden), 1, 1),
+        keep.fc2,
+        0 if moved else design.residual_base,
+        1,
+        spares=not moved,
+        name="FC2 of the class token",
+        src=(nmp.spare_base, 0),
+        token_tiles=1,
+        seq_len=1,
+        loads=True,
+        fast=not moved,
+    )
+    return [*jobs, *fc2] or [_nothing(design, block.fc2)]
 
 
 def _rows(layer: QuantLinear, columns: range, tc: int) -> QuantLinear:
@@ -60,202 +294,37 @@ def _rows(layer: QuantLinear, columns: range, tc: int) -> QuantLinear:
     return QuantLinear(weight=layer.weight[rows], bias=layer.bias[rows], mult=layer.mult[rows], shift=layer.shift[rows])
 
 
-def _stack(layers: Sequence[QuantLinear]) -> QuantLinear:
-    names = ("weight", "bias", "mult", "shift")
-    return QuantLinear(**{name: np.concatenate([getattr(layer, name) for layer in layers]) for name in names})
-
-
-def _projections(
-    design: Design, block: QuantBlock, heads: Sequence[int], parts: str, token_tiles: int, loads: bool
-) -> LinearJob:
-    """``parts`` of q, k and v of ``heads``."""
-    f, nsa = design.folding, design.nsa
-    per_head = design.head_dim_padded // f.tc
-    tiles = [c for head in heads for c in range(head * per_head, (head + 1) * per_head)]
-    value_stride = design.attn_dim // f.tc
-    targets = {
-        "q": _activation_targets(design, tiles, Destination.LEFT, nsa.inner_stride, nsa.inner_base),
-        "k": _activation_targets(design, tiles, Destination.KEY, design.attn_dim // f.tk),
-        "v": [Target(destination=Destination.VALUE, base=c, stride=value_stride) for c in tiles],
-    }
-    layer = _stack([_pad_heads(design, block.qkv, heads, "qkv".index(part)) for part in parts])
-    where = [target for part in parts for target in targets[part]]
-    src = (0, nsa.norm_stride)
-    return linear_job(
-        design, layer, where, src=src, token_tiles=token_tiles, drains=nsa.drain_groups, loads=loads, fast=loads
-    )
-
-
-def _score(design: Design, block: QuantBlock, head: int, token_tiles: int, *, loads: bool, fast: bool) -> ArrayJob:
-    f, nsa = design.folding, design.nsa
-    k_tiles = design.head_dim_padded // f.tk
-    return ArrayJob(
-        op=ArrayOp.SCORE,
-        loads=loads,
-        fast=fast,
-        k_tiles=k_tiles,
-        column_tiles=design.key_columns,
-        token_tiles=token_tiles,
-        seq_len=design.shape.seq_len,
-        src=(nsa.inner_base + head * k_tiles, nsa.inner_stride),
-        scale=(block.score_mult, block.score_shift),
-        right=(head * k_tiles, design.attn_dim // f.tk),
-        context_scale=(block.context_mult, block.context_shift),
-    )
-
-
-def _context(design: Design, head: int, token_tiles: int, *, fast: bool) -> ArrayJob:
-    f, nsa = design.folding, design.nsa
-    columns = design.head_dim_padded // f.tc
-    return ArrayJob(
-        op=ArrayOp.CONTEXT,
-        loads=True,
-        fast=fast,
-        k_tiles=design.key_tiles,
-        column_tiles=columns,
-        token_tiles=token_tiles,
-        seq_len=design.shape.seq_len,
-        src=(0, design.key_tiles),
-        right=(head * columns, design.attn_dim // f.tc),
-        dst=(nsa.inner_base + head * (design.head_dim_padded // f.tk), nsa.inner_stride),
-    )
-
-
-def _projection(design: Design, layer: QuantLinear, *, class_token_only: bool, fast: bool) -> LinearJob:
-    """proj reads the padded heads: zero rows where they are padded."""
-    dim, width, nsa = design.shape.head_dim, design.head_dim_padded, design.nsa
-    weight = np.zeros((design.shape.embed_dim, design.attn_dim), np.int8)
-    for head in range(design.shape.num_heads):
-        weight[:, head * width : head * width + dim] = layer.weight[:, head * dim : (head + 1) * dim]
-    return linear_job(
-        design,
-        QuantLinear(weight=weight, bias=layer.bias, mult=layer.mult, shift=layer.shift),
-        _residual_targets(design),
-        src=(nsa.inner_base, nsa.inner_stride),
-        token_tiles=1 if class_token_only else nsa.token_tiles,
-        drains=1 if class_token_only else nsa.tt,
-        seq_len=1 if class_token_only else design.shape.seq_len,
-        by_token=True,
-        spares=class_token_only and bool(design.folding.embed_nsa),
-        loads=True,
-        fast=fast,
-    )
-
-
-def self_attention(design: Design, block: QuantBlock, *, class_token_only: bool) -> list[Job]:
-    """Slots of a block: the scores of one head beside the context of the head before.
-
-    The first slot's scores come as early as they can, so that softmax works under the other heads' projections. From
-    the second slot on the layer norm is done with, and that of the next image may arrive. The last slot is ended by
-    the step's end mark. For the class token alone, keys and values are still those of all tokens; and if this array
-    embeds, the patches of the next image, which have a region of their own, may arrive from the first job on.
-    """
-    heads, everything = design.shape.num_heads, design.nsa.token_tiles
-    tiles = 1 if class_token_only else everything
-    end = ArrayJob(op=ArrayOp.END)
-    patches = class_token_only and bool(design.folding.embed_nsa)
-    jobs: list[Job] = []
-    if class_token_only:
-        jobs.append(_projections(design, block, range(heads), "q", 1, patches))
-    parts = "kv" if class_token_only else "qkv"
-    jobs.append(_projections(design, block, [0], parts, everything, patches))
-    jobs.append(_score(design, block, 0, tiles, loads=patches, fast=patches))
-    if heads > 1:
-        jobs.append(_projections(design, block, range(1, heads), parts, everything, patches))
-    jobs.append(end)
-    for head in range(1, heads):
-        scores = _score(design, block, head, tiles, loads=True, fast=patches)
-        jobs += [scores, _context(design, head - 1, tiles, fast=patches), end]
-    last = _projection(design, block.proj, class_token_only=class_token_only, fast=patches)
-    return [*jobs, _context(design, heads - 1, tiles, fast=patches), last]
-
-
-def _fc1(design: Design, block: QuantBlock, base: int, **job: Any) -> LinearJob:
-    targets = _activation_targets(
-        design, range(design.fc1.column_tiles), Destination.LEFT, design.nmp.inner_stride, base
-    )
-    return linear_job(design, block.fc1, targets, gelu=np.asarray(block.gelu, np.int8).tobytes(), **job)
-
-
-def mlp(design: Design, block: QuantBlock) -> list[Job]:
-    """FC1 and FC2 of each slice of the tokens; under the last FC2 the next layer norm may arrive."""
-    nmp = design.nmp
-    jobs: list[Job] = []
-    for part in design.mlp_parts:
-        src = (part.first_tile * nmp.norm_stride, nmp.norm_stride)
-        jobs.append(_fc1(design, block, nmp.inner_base, src=src, token_tiles=part.tiles, drains=nmp.drain_groups))
-        fc2 = linear_job(
-            design,
-            block.fc2,
-            _residual_targets(design, part.first_token),
-            src=(nmp.inner_base, nmp.inner_stride),
-            token_tiles=part.tiles,
-            drains=nmp.tt,
-            seq_len=part.tokens,
-            by_token=True,
-            loads=part.is_last,
-        )
-        jobs.append(fc2)
-    return jobs
-
-
-def class_token_mlp(design: Design, block: QuantBlock) -> list[Job]:
-    """The last MLP, of the class token's tile.
-
-    If this array embeds, the hidden region takes the patches of the next image meanwhile, and the result leaves its
-    row to that image; else it is in the spare row already.
-    """
-    nmp, moved = design.nmp, bool(design.folding.embed_nsa)
-    fc1 = _fc1(
-        design,
-        block,
-        nmp.spare_base,
-        src=(0, nmp.norm_stride),
-        token_tiles=1,
-        drains=1,
-        loads=not moved,
-        fast=not moved,
-    )
-    fc2 = linear_job(
-        design,
-        block.fc2,
-        [replace(target, base=target.base - design.residual_base * moved) for target in _residual_targets(design)],
-        src=(nmp.spare_base, 0),
-        token_tiles=1,
-        drains=1,
-        seq_len=1,
-        by_token=True,
-        spares=not moved,
-        loads=True,
-        fast=not moved,
-    )
-    return [fc1, fc2]
-
-
 def class_head(design: Design, layer: QuantLinear, columns: range) -> LinearJob:
     part = _rows(layer, columns, design.folding.tc)
     targets = [Target(destination=Destination.LOGITS, base=0)] * len(columns)
     src = (design.nsa.spare_base, 0)
-    return linear_job(design, part, targets, src=src, token_tiles=1, drains=design.head_images, by_token=True)
+    return linear_job(
+        design, part, targets, name="class head", src=src, token_tiles=1, drains=design.head_images, by_token=True
+    )
 
 
 def patch_embedding(design: Design, layer: QuantLinear) -> list[Job]:
     """Of each slice of the tokens, once its patches have come."""
     engine = design.nsa if design.folding.embed_nsa else design.nmp
-    return [
-        linear_job(
-            design,
-            _rows(layer, columns, design.folding.tc),
-            _residual_targets(design, part.first_token)[columns.start : columns.stop],
-            src=design.patch_place,
-            token_tiles=part.tiles,
-            drains=engine.tt,
-            seq_len=part.tokens,
-            by_token=True,
-            replaces=True,
-            waits=columns.start == 0,
-            loads=part.is_last and columns.stop == design.channel_tiles,
-        )
-        for part in design.patch_parts
-        for columns in design.embed_columns
-    ]
+    f, dim = design.folding, design.shape.embed_dim
+    jobs: list[Job] = []
+    for part in design.patch_parts:
+        for columns in design.embed_columns:
+            keep = np.zeros(dim, bool)
+            keep[columns.start * f.tc : columns.stop * f.tc] = True
+            jobs += _residual_jobs(
+                design,
+                layer,
+                np.arange(design.shape.patch_len),
+                keep,
+                design.residual_row(part.first_token),
+                engine.tt,
+                name="patch embedding",
+                src=design.patch_place,
+                token_tiles=part.tiles,
+                seq_len=part.tokens,
+                replaces=True,
+                waits=columns.start == 0,
+                loads=part.is_last and columns.stop == design.channel_tiles,
+            )
+    return jobs

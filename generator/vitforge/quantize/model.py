@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vitforge.model.keep import DENSE, BlockKeep
 from vitforge.model.vit import ViTShape
 
 IntArray = NDArray[np.signedinteger]
@@ -67,6 +68,8 @@ class QuantModel:
     norm: QuantNorm
     head: QuantLinear | None  # (classes, D) -> int32 logits at one common scale, not clamped; None = a backbone
     scales: Mapping[str, float] = field(repr=False)  # tensor name -> scale (value of one LSB)
+    keep: tuple[BlockKeep, ...] = field(default=(), repr=False)  # of each block; none: nothing is pruned
+    sparsity: str = DENSE  # of what is kept of the blocks' linear weights
 
     @property
     def feature_scale(self) -> float:

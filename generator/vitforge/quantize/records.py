@@ -16,7 +16,8 @@ from vitforge.quantize.model import QuantLinear, QuantNorm
 
 ZERO_MULT, ZERO_SHIFT = 1 << 15, 16  # parameters of a padding column: 0 stays 0
 _EMIT = 1  # flag of a channel: the next matmul has it
-_COLUMN = np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"), ("zero", "u1")])
+_COLUMN = np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"), ("word", "u1")])
+NO_LANE = 15  # of a column that is added to no channel
 _CHANNEL = np.dtype([("gamma", "<i2"), ("flags", "<u2"), ("beta", "<i4")])
 
 
@@ -50,12 +51,29 @@ class Destination(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Destination of one column tile."""
+    """Destination of one column tile.
+
+    words, lanes, passes : to the residual: the channel of each column, and the pass in which it is added
+    """
 
     destination: Destination
     base: int
     group: int = 0
     stride: int = 0
+    words: tuple[int, ...] = ()
+    lanes: tuple[int, ...] = ()
+    passes: tuple[int, ...] = ()
+
+    @property
+    def pass_count(self) -> int:
+        return max(self.passes, default=0) + 1
+
+    def encode(self, tc: int) -> bytes:
+        """8 bytes, and one a column."""
+        head = (self.destination | self.pass_count << 8, self.group, self.stride, self.base)
+        places = zip(self.lanes, self.passes, self.words, strict=True)
+        columns = [lane | number << 4 | word >> 8 << 7 for lane, number, word in places]
+        return np.array(head, "<u2").tobytes() + bytes(columns + [NO_LANE] * (tc - len(columns)))
 
 
 def pad(data: bytes, multiple: int) -> bytes:
@@ -78,6 +96,7 @@ class ArrayJob:
     """Descriptor of one job of a MAC array, 32 bytes; addresses count entries of tt (or tc) x tk values."""
 
     op: ArrayOp
+    name: str = ""  # for people
     has_gelu: bool = False
     ends_step: bool = False
     by_token: bool = False  # results leave a token a cycle: to the residual or to the host
@@ -190,11 +209,14 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) 
     for name in ("bias", "mult", "shift"):
         records[name][:columns] = getattr(layer, name)
     param_bytes = ceil_div(f.tc * _COLUMN.itemsize, beat) * beat
-    stream = np.zeros((tiles, beat + param_bytes + words.shape[1]), np.uint8)
-    heads = np.array([(t.destination, t.group, t.stride, t.base) for t in targets], "<u2")
-    stream[:, :8] = heads.view(np.uint8)
-    stream[:, beat : beat + f.tc * _COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
-    stream[:, beat + param_bytes :] = words.view(np.uint8)
+    heads = np.stack([np.frombuffer(target.encode(f.tc), np.uint8) for target in targets])
+    for tile, target in enumerate(targets):
+        records["word"][tile * f.tc : tile * f.tc + len(target.words)] = np.array(target.words, int) & 255
+    head_bytes = ceil_div(heads.shape[1], beat) * beat
+    stream = np.zeros((tiles, head_bytes + param_bytes + words.shape[1]), np.uint8)
+    stream[:, : heads.shape[1]] = heads
+    stream[:, head_bytes : head_bytes + f.tc * _COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
+    stream[:, head_bytes + param_bytes :] = words.view(np.uint8)
     return stream.tobytes()
 
 
@@ -203,6 +225,7 @@ def linear_job(
     layer: QuantLinear,
     targets: Sequence[Target],
     *,
+    name: str,
     src: tuple[int, int],
     token_tiles: int,
     drains: int,
@@ -217,6 +240,7 @@ def linear_job(
     """
     job = ArrayJob(
         op=ArrayOp.LINEAR,
+        name=name,
         has_gelu=bool(gelu),
         k_tiles=ceil_div(layer.weight.shape[1], design.folding.tk),
         column_tiles=len(targets),
@@ -231,21 +255,28 @@ def linear_job(
     return LinearJob(job=job, table=gelu, tiles=tiles)
 
 
-def norm_records(design: Design, norm: QuantNorm) -> bytes:
-    """gamma, flags and beta of every channel, padded to whole column tiles and beats; all channels are kept."""
+def norm_records(design: Design, norm: QuantNorm, keep: NDArray[np.bool_] | None = None) -> bytes:
+    """gamma, flags and beta of every channel, padded to whole column tiles and beats.
+
+    keep : (D,) channels that the next layer reads; by default all
+    """
     records = np.zeros(design.channel_tiles * design.folding.tc, _CHANNEL)
     dim = design.shape.embed_dim
     records["gamma"][:dim], records["beta"][:dim] = norm.gamma, norm.beta
-    records["flags"][:dim] = _EMIT
+    records["flags"][:dim] = _EMIT if keep is None else _EMIT * keep
     return pad(records.tobytes(), design.beat_bytes)
 
 
 def residual_table(design: Design, table: NDArray) -> bytes:
-    """A (N, D) int16 residual, in words of tc channels of a token, each padded to whole beats."""
+    """A (N, D) int16 residual, in words of tc channels of a token, each padded to whole beats.
+
+    Words of the same channels of tr tokens follow each other.
+    """
     f, (tokens, dim) = design.folding, table.shape
-    padded = np.zeros((tokens, design.channel_tiles * f.tc), "<i2")
-    padded[:, :dim] = table
-    words = padded.view(np.uint8).reshape(tokens * design.channel_tiles, -1)
+    padded = np.zeros((design.residual_groups * f.tr, design.channel_tiles * f.tc), "<i2")
+    padded[:tokens, :dim] = table
+    grouped = padded.reshape(-1, f.tr, design.channel_tiles, f.tc).transpose(0, 2, 1, 3)
+    words = np.ascontiguousarray(grouped).view(np.uint8).reshape(padded.size // f.tc, -1)
     stream = np.zeros((len(words), ceil_div(words.shape[1], design.beat_bytes) * design.beat_bytes), np.uint8)
     stream[:, : words.shape[1]] = words
     return stream.tobytes()

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vitforge.design.design import Design
-from vitforge.quantize.jobs import class_head, class_token_mlp, mlp, patch_embedding, self_attention
+from vitforge.model.keep import Mask
+from vitforge.quantize.compact import keep_of
+from vitforge.quantize.jobs import Job, class_head, class_token_mlp, mlp, patch_embedding, self_attention
 from vitforge.quantize.model import QuantLinear, QuantModel, QuantNorm
 from vitforge.quantize.records import ArrayJob, ArrayOp, NormJob, NormOp, encode_jobs, norm_records, residual_table
 
@@ -23,35 +25,46 @@ def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
     ``end.ln``.
     """
     nsa, shape = design.nsa, design.shape
-    sections: dict[str, bytes] = {}
+    sections = {name: encode_jobs(jobs) for name, jobs in array_sections(design, model).items()}
     for i, block in enumerate(model.blocks):
-        early = design.finishes_early and i == shape.depth - 1
+        early, keep = _is_early(design, i), keep_of(model, i)
         table = residual_table(design, model.x0) if i == 0 else b""
-        sections[f"ln1.{i}"] = _norm(design, block.norm1, shape.seq_len, (0, nsa.norm_stride), table)
-        sections[f"nsa.{i}"] = encode_jobs(self_attention(design, block, class_token_only=early))
-        sections[f"ln2.{i}"] = _second_norm(design, block.norm2, class_token_only=early)
-        sections[f"nmp.{i}"] = encode_jobs(class_token_mlp(design, block) if early else mlp(design, block))
+        sections[f"ln1.{i}"] = _norm(design, block.norm1, keep.norm1, shape.seq_len, (0, nsa.norm_stride), table)
+        sections[f"ln2.{i}"] = _second_norm(design, block.norm2, keep.norm2, class_token_only=early)
     sections |= _final_norms(design, model.norm)
     if model.head is not None:
         sections |= _class_heads(design, model.head)
-    embedder = "nsa" if design.folding.embed_nsa else "nmp"
-    sections[f"{embedder}.embed"] = encode_jobs(patch_embedding(design, model.patch))
     sections |= _loads(design)
     sections["end.array"] = ArrayJob(op=ArrayOp.END, ends_step=True).encode()
     sections["end.ln"] = NormJob(op=NormOp.END).encode()
     return sections
 
 
-def _second_norm(design: Design, norm: QuantNorm, *, class_token_only: bool) -> bytes:
+def array_sections(design: Design, model: QuantModel) -> dict[str, list[Job]]:
+    """The jobs of those sections that are rows of jobs: of each block, and of an image that enters."""
+    found: dict[str, list[Job]] = {}
+    for i, block in enumerate(model.blocks):
+        early, keep = _is_early(design, i), keep_of(model, i)
+        found[f"nsa.{i}"] = self_attention(design, block, keep, class_token_only=early)
+        found[f"nmp.{i}"] = class_token_mlp(design, block, keep) if early else mlp(design, block, keep)
+    embedder = "nsa" if design.folding.embed_nsa else "nmp"
+    return {**found, f"{embedder}.embed": patch_embedding(design, model.patch)}
+
+
+def _is_early(design: Design, block: int) -> bool:
+    return design.finishes_early and block == design.shape.depth - 1
+
+
+def _second_norm(design: Design, norm: QuantNorm, keep: Mask, *, class_token_only: bool) -> bytes:
     """Of all tokens; or of the class token, which is in the spare row if the next image has moved in already."""
     out = (0, design.nmp.norm_stride)
     if not class_token_only:
-        return _norm(design, norm, design.shape.seq_len, out)
-    return _norm(design, norm, 1, out, base=0 if design.folding.embed_nsa else design.residual_base)
+        return _norm(design, norm, keep, design.shape.seq_len, out)
+    return _norm(design, norm, keep, 1, out, base=0 if design.folding.embed_nsa else design.residual_base)
 
 
 def _norm(
-    design: Design, norm: QuantNorm, tokens: int, out: Pair, table: bytes = b"", base: int | None = None
+    design: Design, norm: QuantNorm, keep: Mask, tokens: int, out: Pair, table: bytes = b"", base: int | None = None
 ) -> bytes:
     job = NormJob(
         op=NormOp.NORM,
@@ -63,7 +76,7 @@ def _norm(
         shift=norm.shift,
         eps=norm.eps,
     )
-    return job.encode() + norm_records(design, norm) + table
+    return job.encode() + norm_records(design, norm, keep) + table
 
 
 def _final_norms(design: Design, norm: QuantNorm) -> dict[str, bytes]:

@@ -144,7 +144,13 @@ def self_attention(design: Design, *, class_token_only: bool = False) -> JobCost
     for _ in range(heads - 1):
         total += _slot(design, NOTHING, score(loads=True), context, tiles)
     last = context + linear_job(
-        design, engine, design.proj, tiles, drains=1 if class_token_only else engine.tt, loads=True, fast=patches
+        design,
+        engine,
+        design.proj,
+        tiles,
+        drains=1 if class_token_only else engine.tt // f.tr,
+        loads=True,
+        fast=patches,
     )
     return total + last + JobCost(cycles=2 * CALL_CYCLES, work=0)
 
@@ -174,7 +180,13 @@ def mlp(design: Design) -> JobCost:
         )
         following = 0 if part.is_last else design.fc1.tile_beats
         total += linear_job(
-            design, engine, design.fc2, part.tiles, drains=engine.tt, next_beats=following, loads=part.is_last
+            design,
+            engine,
+            design.fc2,
+            part.tiles,
+            drains=engine.tt // design.folding.tr,
+            next_beats=following,
+            loads=part.is_last,
         )
     return total
 
@@ -212,7 +224,7 @@ def patch_embedding(design: Design, room: int) -> JobCost:
                 design.patch,
                 part.tiles,
                 columns=len(columns),
-                drains=engine.tt,
+                drains=engine.tt // design.folding.tr,
                 is_first=part.first_tile == 0 and number == 0,
                 next_beats=0 if part.is_last and number == last else design.patch.tile_beats,
                 loads=part.is_last and number == last,

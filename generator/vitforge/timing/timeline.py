@@ -32,7 +32,7 @@ def timeline(result: Trace) -> list[Slice]:
     """Slices of the steady state, an array's by job, in the order of their starts."""
     solution = result.machine.solve(result.recording, result.window, slices=True)
     first, end = steady_steps(result.machine.design)
-    jobs = array_jobs(result.machine.design, result.report.images)
+    jobs = array_jobs(result.machine.design, result.project.model(), result.report.images)
     found: list[Slice] = []
     for engine, node in ARRAYS.items():
         names = [name for step in jobs[engine][first:end] for name in step]

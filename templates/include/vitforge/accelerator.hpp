@@ -17,8 +17,8 @@ namespace vitforge {
 template <class A, class M>
 static void half_step(hls::stream<ap_uint<A::beat_bits> > &ln1_beats, hls::stream<ap_uint<A::beat_bits> > &nsa_beats,
                       hls::stream<ap_uint<A::beat_bits> > &ln2_beats, hls::stream<ap_uint<A::beat_bits> > &nmp_beats,
-                      int16 ln1_residual[A::residual_depth][A::tc], int16 nsa_residual[A::residual_depth][A::tc],
-                      int16 ln2_residual[A::residual_depth][A::tc], int16 nmp_residual[A::residual_depth][A::tc],
+                      int16 ln1_residual[A::residual_depth][A::tr][A::tc], int16 nsa_residual[A::residual_depth][A::tr][A::tc],
+                      int16 ln2_residual[A::residual_depth][A::tr][A::tc], int16 nmp_residual[A::residual_depth][A::tr][A::tc],
                       hls::stream<ap_uint<32 * A::tc> > &logits) {
 #pragma HLS dataflow
     VITFORGE_REGION("half_step")
@@ -38,17 +38,21 @@ static void compute(int n_steps, hls::stream<ap_uint<A::beat_bits> > &ln1_beats,
                     hls::stream<ap_uint<A::beat_bits> > &nsa_beats, hls::stream<ap_uint<A::beat_bits> > &ln2_beats,
                     hls::stream<ap_uint<A::beat_bits> > &nmp_beats, hls::stream<ap_uint<32 * A::tc> > &logits) {
     VITFORGE_PROCESS("compute")
-    static int16 residual0[A::residual_depth][A::tc];
-    static int16 residual1[A::residual_depth][A::tc];
-    static int16 residual2[A::residual_depth][A::tc];
-    static int16 residual3[A::residual_depth][A::tc];
+    static int16 residual0[A::residual_depth][A::tr][A::tc];
+    static int16 residual1[A::residual_depth][A::tr][A::tc];
+    static int16 residual2[A::residual_depth][A::tr][A::tc];
+    static int16 residual3[A::residual_depth][A::tr][A::tc];
 #pragma HLS array_reshape variable=residual0 complete dim=2
+    VITFORGE_SPLIT_RESIDUAL0
     VITFORGE_BIND_RESIDUAL0
 #pragma HLS array_reshape variable=residual1 complete dim=2
+    VITFORGE_SPLIT_RESIDUAL1
     VITFORGE_BIND_RESIDUAL1
 #pragma HLS array_reshape variable=residual2 complete dim=2
+    VITFORGE_SPLIT_RESIDUAL2
     VITFORGE_BIND_RESIDUAL2
 #pragma HLS array_reshape variable=residual3 complete dim=2
+    VITFORGE_SPLIT_RESIDUAL3
     VITFORGE_BIND_RESIDUAL3
 #pragma HLS allocation function instances=half_step limit=1
 compute_step:

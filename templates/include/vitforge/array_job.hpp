@@ -17,6 +17,7 @@ inline TileTarget attention_target(const ArrayJob &job, const ArrayPosition<C> &
 #pragma HLS inline
     TileTarget target;
     target.destination = job.op == array_score ? to_scores : to_left;
+    target.passes = 1;
     target.group = at.inner % C::groups;
     target.stride = 0;
     target.base = at.dst_row + at.inner / C::groups;
@@ -84,7 +85,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
                     const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                     const int32 reciprocal[C::reciprocal_depth][C::td],
                     int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
-                    TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tc],
+                    TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tr][C::tc],
                     hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
     int8 gelu[C::td][C::tc][GeluTable<C>::rows][C::beat_bytes];
@@ -96,8 +97,8 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
 #pragma HLS array_partition variable=acc complete dim=0
     acc_t done[C::tt][C::tc];  // the finished tile while it drains
 #pragma HLS array_partition variable=done complete dim=0
-    TileTarget done_target = {0, 0, 0, 0};
-    ColumnParams<C::tc> done_params;
+    TileTarget done_target = {0, 1, 0, 0, 0};
+    ColumnParams<C::tc> done_params = {};
 
     const int beats_of_tile = Layout::param_beats + job.k_tiles * Layout::word_beats;
     const int next = job.next_k_tiles == 0 ? 0 : Layout::param_beats + job.next_k_tiles * Layout::word_beats;
@@ -117,13 +118,13 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     const int cycles = (bounds.outer - 1) * period + (last > work + bounds.drains ? last : work + bounds.drains);
 
     ArrayPosition<C> at(job);
-    DrainPosition drain = {0, 0, 0, 0, 0, 0, 0};
+    DrainPosition drain = {0, 0, 0, 0, 0, 0, 0, 0};
     int half = job.first_half ? 1 : 0;
 array_cycle:
     for (int cycle = 0; cycle < cycles; ++cycle) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::max_job_cycles
-// A job reads and writes different regions of a memory, and adds to each word of the residual once. Of the weight
+// A job reads and writes different regions of a memory, and visits each address of the residual once. Of the weight
 // words one half works while the other fills.
 #pragma HLS dependence variable=left inter false
 #pragma HLS dependence variable=key inter false
@@ -139,7 +140,8 @@ array_cycle:
             int8 bytes[C::td][C::tc];
             drain_values<C>(job, done, drain, done_params, reciprocal, values);
             to_int8<C>(values, !C::has_attention && job.has_gelu, gelu, bytes);
-            store_drained<C>(job, done_target, drain, values, bytes, write, key, value, residual, scores, logits);
+            store_drained<C>(job, done_target, drain, done_params, values, bytes, write, key, value, residual, scores,
+                             logits);
             advance_drain<C>(job, done_target, drain);
         }
         // While the array multiplies every other cycle: slower than layer norm delivers, so that it never waits.

@@ -21,6 +21,7 @@ struct DrainPosition {
     int left;   // cycles to go; 0: nothing drains
     int group;  // td tokens of the tile
     int lane;   // token of the group (by_token)
+    int pass;   // over the same tokens (to the residual)
     int token;  // of the job (by_token)
     int address;
     int bank;  // token bank of keys and values
@@ -34,6 +35,7 @@ inline void start_drain(bool first, int address, int cycles, int reciprocal, Dra
     at.left = cycles;
     at.group = 0;
     at.lane = 0;
+    at.pass = 0;
     at.reciprocal = reciprocal;
     if (first) {
         at.address = address;
@@ -48,9 +50,14 @@ inline void advance_drain(const ArrayJob &job, const TileTarget &target, DrainPo
 #pragma HLS inline
     --at.left;
     if (job.by_token) {
-        at.address += C::channel_tiles;
-        ++at.token;
-        ++at.lane;
+        const int tokens = target.destination == to_residual ? C::tr : 1;
+        ++at.pass;
+        if (at.pass == target.passes) {
+            at.pass = 0;
+            at.address += C::channel_tiles;
+            at.token += tokens;
+            at.lane += tokens;
+        }
         if (at.lane == C::td) {
             at.lane = 0;
             ++at.group;
@@ -144,20 +151,69 @@ value_token:
     }
 }
 
-// One token of the residual stream, [token][column tile]: the branch is added where it leaves the array. Row 0 is spare:
-// the class token of an image that leaves moves there, so that the next image can move in.
+// What a pass adds to a lane of the residual: the column that goes there, if there is one.
+struct LaneSource {
+    bool exists;
+    int column;
+    int word;
+};
+
+// Sources of all lanes in a pass. Where the lanes of a word share an address, so do the columns of a pass.
 template <class C>
-inline void add_residual(const ArrayJob &job, const int64 values[C::td][C::tc], const DrainPosition &at,
-                         int16 residual[C::residual_depth][C::tc]) {
+inline void find_sources(const ColumnParams<C::tc> &params, int pass, LaneSource source[C::tc]) {
 #pragma HLS inline
-    if (at.token < job.seq_len) {
-        const int to = job.spares ? at.address - C::channel_tiles : at.address;
-    residual_column:
+    int shared_word = 0;
+source_lane:
+    for (int lane = 0; lane < C::tc; ++lane) {
+#pragma HLS unroll
+        source[lane].exists = false;
+        source[lane].column = 0;
+        source[lane].word = 0;
+    source_column:
         for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
-            const int32 branch = clamp(values[at.lane][c], int16_limit);
-            const int32 sum = job.replaces ? branch : branch + residual[at.address][c];
-            residual[to][c] = static_cast<int16>(clamp(sum, int16_limit));
+            if (params.lane[c] == lane && params.pass[c] == pass) {
+                source[lane].exists = true;
+                source[lane].column = c;
+                source[lane].word = params.word[c];
+                shared_word = params.word[c];
+            }
+        }
+    }
+source_word:
+    for (int lane = 0; lane < C::tc; ++lane) {
+#pragma HLS unroll
+        source[lane].word = C::lane_banks ? source[lane].word : shared_word;
+    }
+}
+
+// tr tokens of the residual stream, [group of tokens, word][token][lane]: the branch is added where it leaves the array,
+// each column to the channel that it belongs to, so that what pruning removed stays as it is (Zhang et al., TECS 2021).
+// Row 0 is spare: the class token of an image that leaves moves there, so that the next image can move in.
+template <class C>
+inline void add_residual(const ArrayJob &job, const int64 values[C::td][C::tc], const DrainPosition &at,
+                         const ColumnParams<C::tc> &params, int16 residual[C::residual_depth][C::tr][C::tc]) {
+#pragma HLS inline
+    LaneSource source[C::tc];
+#pragma HLS array_partition variable=source complete
+    find_sources<C>(params, at.pass, source);
+    if (at.token < job.seq_len) {
+    residual_lane:
+        for (int lane = 0; lane < C::tc; ++lane) {
+#pragma HLS unroll
+            const int from = at.address + source[lane].word;
+            const int to = job.spares ? from - C::channel_tiles : from;
+            // A lane of its own is written where something is added; of a shared word the rest is written back.
+            if (source[lane].exists || !C::lane_banks) {
+            residual_token:
+                for (int t = 0; t < C::tr; ++t) {
+#pragma HLS unroll
+                    const bool adds = source[lane].exists && at.token + t < job.seq_len;
+                    const int32 branch = adds ? clamp(values[at.lane + t][source[lane].column], int16_limit) : 0;
+                    const int32 before = adds && job.replaces ? 0 : static_cast<int32>(residual[from][t][lane]);
+                    residual[to][t][lane] = static_cast<int16>(clamp(branch + before, int16_limit));
+                }
+            }
         }
     }
 }
@@ -195,16 +251,17 @@ logit_column:
 // Where a drained group goes: one of six places of an engine with attention, one of two of the other.
 template <class C>
 inline void store_drained(const ArrayJob &job, const TileTarget &target, const DrainPosition &at,
-                          const int64 values[C::td][C::tc], const int8 bytes[C::td][C::tc], LeftWrite<C> &write,
+                          const ColumnParams<C::tc> &params, const int64 values[C::td][C::tc],
+                          const int8 bytes[C::td][C::tc], LeftWrite<C> &write,
                           int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
                           int8 value[C::value_depth][C::value_banks][C::tc],
-                          int16 residual[C::residual_depth][C::tc], hls::stream<ap_uint<C::score_bits> > &scores,
-                          hls::stream<ap_uint<32 * C::tc> > &logits) {
+                          int16 residual[C::residual_depth][C::tr][C::tc],
+                          hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
 #pragma HLS inline
     if (target.destination == to_left) {
         to_left_write<C>(bytes, at, target.group, write);
     } else if (target.destination == to_residual) {
-        add_residual<C>(job, values, at, residual);
+        add_residual<C>(job, values, at, params, residual);
     } else if (C::has_attention) {
         if (target.destination == to_key) {
             store_key<C>(bytes, at, target.group, key);

@@ -68,16 +68,20 @@ forward_beat:
     }
 }
 
-// The first layer: the residual holds the embedded patches, and the class token and position table are added.
+// The first layer: the residual holds the embedded patches, and the class token and position table are added. The words
+// of tr tokens come together, because they share an address.
 template <class C>
 inline void add_table(const NormJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
-                      int16 residual[C::residual_depth][C::tc]) {
+                      int16 residual[C::residual_depth][C::tr][C::tc]) {
 #pragma HLS inline
     typedef NormLayout<C> Layout;
+    constexpr int row_beats = C::tr * Layout::table_beats;
+    int16 entry[C::tr][C::tc] = {};
+#pragma HLS array_partition variable=entry complete dim=0
     int address = job.residual_base;
     int part = 0;
 table_beat:
-    for (int beat = 0; beat < job.tokens * C::channel_tiles * Layout::table_beats; ++beat) {
+    for (int beat = 0; beat < ceil_div(job.tokens, C::tr) * C::channel_tiles * row_beats; ++beat) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::table_beats
 #pragma HLS dependence variable=residual inter false
@@ -86,15 +90,24 @@ table_beat:
     table_lane:
         for (int lane = 0; lane < Layout::lanes_per_beat; ++lane) {
 #pragma HLS unroll
-            const int c = part * Layout::lanes_per_beat + lane;
+            const int c = part % Layout::table_beats * Layout::lanes_per_beat + lane;
             if (c < C::tc) {
-                const int32 entry = to_int16(value.range(16 * lane + 15, 16 * lane).to_uint());
-                residual[address][c] = static_cast<int16>(clamp(entry + residual[address][c], int16_limit));
+                entry[part / Layout::table_beats][c] = to_int16(value.range(16 * lane + 15, 16 * lane).to_uint());
             }
         }
         ++part;
-        if (part == Layout::table_beats) {
+        if (part == row_beats) {
             part = 0;
+        table_token:
+            for (int t = 0; t < C::tr; ++t) {
+#pragma HLS unroll
+            table_channel:
+                for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+                    const int32 sum = static_cast<int32>(entry[t][c]) + residual[address][t][c];
+                    residual[address][t][c] = static_cast<int16>(clamp(sum, int16_limit));
+                }
+            }
             ++address;
         }
     }
@@ -102,12 +115,14 @@ table_beat:
 
 // Sends every word of the residual on, and the sums of each token that layer norm needs.
 template <class C>
-inline void sum_tokens(const NormJob &job, const int16 residual[C::residual_depth][C::tc],
+inline void sum_tokens(const NormJob &job, const int16 residual[C::residual_depth][C::tr][C::tc],
                        hls::stream<ap_uint<16 * C::tc> > &values, hls::stream<ap_uint<sum_bits> > &sums) {
 #pragma HLS inline
     int32 sum = 0;
     int64 square_sum = 0;
     int column = 0;
+    int row = job.residual_base;  // of the group of tokens
+    int token = 0;                // of the group
 sum_word:
     for (int word = 0; word < job.tokens * C::channel_tiles; ++word) {
 #pragma HLS pipeline II=1
@@ -119,7 +134,7 @@ sum_word:
     sum_lane:
         for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
-            const int16 x = residual[job.residual_base + word][c];
+            const int16 x = residual[row + column][token][c];
             packed.range(16 * c + 15, 16 * c) = static_cast<uint32>(x) & 0xffff;
             const int32 square = static_cast<int32>(x) * x;
             VITFORGE_BIND_SQUARE
@@ -136,6 +151,8 @@ sum_word:
             packed_sums.range(95, 32) = static_cast<uint64>(squares);
             sums.write(packed_sums);
             column = 0;
+            row = token == C::tr - 1 ? row + C::channel_tiles : row;
+            token = token == C::tr - 1 ? 0 : token + 1;
         }
     }
 }
@@ -152,7 +169,7 @@ inline ap_uint<sum_bits> norm_control(int tokens, int channels, uint64 eps) {
 
 // First process of a step: reads the unit's stream to its end, sums, and passes on what the others need.
 template <class C>
-static void norm_sum(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::tc],
+static void norm_sum(hls::stream<ap_uint<C::beat_bits> > &beats, int16 residual[C::residual_depth][C::tr][C::tc],
                      hls::stream<ap_uint<C::beat_bits> > &pass, hls::stream<ap_uint<16 * C::tc> > &values,
                      hls::stream<ap_uint<sum_bits> > &sums) {
     VITFORGE_PROCESS("norm_sum")

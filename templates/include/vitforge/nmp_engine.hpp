@@ -11,7 +11,7 @@ namespace vitforge {
 
 template <class C>
 static void nmp_step(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_uint<C::word_bits> > &activations,
-                     int16 residual[C::residual_depth][C::tc]) {
+                     int16 residual[C::residual_depth][C::tr][C::tc]) {
     VITFORGE_PROCESS("nmp_step")
     static int8 left[C::left_depth][C::tt][C::groups][C::tc];
     static int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes];

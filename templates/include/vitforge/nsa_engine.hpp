@@ -15,7 +15,7 @@ namespace vitforge {
 template <class C>
 static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_uint<C::word_bits> > &activations,
                       const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
-                      const int32 reciprocal[C::reciprocal_depth][C::td], int16 residual[C::residual_depth][C::tc],
+                      const int32 reciprocal[C::reciprocal_depth][C::td], int16 residual[C::residual_depth][C::tr][C::tc],
                       hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
                       hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
     VITFORGE_PROCESS("nsa_array")
@@ -72,7 +72,7 @@ static void nsa_slot(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_
                      const int8 attention_in[C::attention_depth][C::tt][C::groups][C::tc],
                      int8 attention_out[C::attention_depth][C::tt][C::groups][C::tc],
                      const int32 reciprocal_in[C::reciprocal_depth][C::td],
-                     int32 reciprocal_out[C::reciprocal_depth][C::td], int16 residual[C::residual_depth][C::tc],
+                     int32 reciprocal_out[C::reciprocal_depth][C::td], int16 residual[C::residual_depth][C::tr][C::tc],
                      hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
 #pragma HLS dataflow
     VITFORGE_REGION("nsa_slot")
@@ -86,7 +86,7 @@ static void nsa_slot(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_
 
 template <class C>
 static void nsa_step(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_uint<C::word_bits> > &activations,
-                     int16 residual[C::residual_depth][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
+                     int16 residual[C::residual_depth][C::tr][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
     VITFORGE_PROCESS("nsa_step")
     static int8 attention_even[C::attention_depth][C::tt][C::groups][C::tc];
     static int8 attention_odd[C::attention_depth][C::tt][C::groups][C::tc];

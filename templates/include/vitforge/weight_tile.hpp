@@ -13,25 +13,32 @@ namespace vitforge {
 // Where a column tile's results go.
 struct TileTarget {
     int destination;
+    int passes;  // over each group of tokens, to the residual: a pass has one column for each of its lanes at most
     int group;   // of tc lanes, in the left memory
     int stride;  // of a token tile (left memory) or of a row of token banks (keys, values)
     int base;
 };
 
-// Bias, multiplier and shift of the tc columns of a tile.
+// Bias, multiplier and shift of the tc columns of a tile; and the channel of the residual that each is added to, by its
+// word and lane, with the pass in which that is.
 template <int TC>
 struct ColumnParams {
     int32 bias[TC];
     int32 mult[TC];
     int32 shift[TC];
+    int word[TC];
+    int lane[TC];
+    int pass[TC];
 };
 
-// Beats of a column tile in the stream: target, records, weight words.
+// Beats of a column tile in the stream: target with a byte for each column, records, weight words.
 template <class C>
 struct TileLayout {
+    static constexpr int target_bytes = 8;
+    static constexpr int target_beats = ceil_div(target_bytes + C::tc, C::beat_bytes);
     static constexpr int record_bytes = 8;
     static constexpr int records_per_beat = C::beat_bytes / record_bytes;
-    static constexpr int param_beats = 1 + ceil_div(C::tc, records_per_beat);
+    static constexpr int param_beats = target_beats + ceil_div(C::tc, records_per_beat);
     static constexpr int word_beats = C::tc * C::tk / C::beat_bytes;
     static_assert(C::tc * C::tk % C::beat_bytes == 0, "a weight word (tc x tk bytes) must be whole beats");
 };
@@ -40,11 +47,28 @@ template <class C>
 inline TileTarget decode_target(const ap_uint<C::beat_bits> &beat) {
 #pragma HLS inline
     TileTarget target;
-    target.destination = beat.range(15, 0).to_int();
+    target.destination = beat.range(7, 0).to_int();
+    target.passes = beat.range(15, 8).to_int();
     target.group = beat.range(31, 16).to_int();
     target.stride = beat.range(47, 32).to_int();
     target.base = beat.range(63, 48).to_int();
     return target;
+}
+
+// Beat number `beat` of the target: lane (4 bits), pass (3) and the highest bit of the word (1) of the columns it has.
+template <class C>
+inline void decode_lanes(const ap_uint<C::beat_bits> &value, int beat, ColumnParams<C::tc> &params) {
+#pragma HLS inline
+decode_lane:
+    for (int byte = 0; byte < C::beat_bytes; ++byte) {
+#pragma HLS unroll
+        const int column = beat * C::beat_bytes + byte - TileLayout<C>::target_bytes;
+        if (column >= 0 && column < C::tc) {
+            params.lane[column] = value.range(8 * byte + 3, 8 * byte).to_int();
+            params.pass[column] = value.range(8 * byte + 6, 8 * byte + 4).to_int();
+            params.word[column] = value.range(8 * byte + 7, 8 * byte + 7).to_int() << 8;
+        }
+    }
 }
 
 template <class C>
@@ -59,6 +83,7 @@ decode_record:
             params.bias[column] = static_cast<int32>(beat.range(bit + 31, bit).to_uint());
             params.mult[column] = beat.range(bit + 47, bit + 32).to_int();
             params.shift[column] = beat.range(bit + 55, bit + 48).to_int();
+            params.word[column] = (params.word[column] & 256) | beat.range(bit + 63, bit + 56).to_int();
         }
     }
 }
@@ -77,10 +102,13 @@ inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, int ha
                             int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes]) {
 #pragma HLS inline
     typedef TileLayout<C> Layout;
-    if (beat == 0) {
-        targets[half] = decode_target<C>(value);
+    if (beat < Layout::target_beats) {
+        if (beat == 0) {
+            targets[half] = decode_target<C>(value);
+        }
+        decode_lanes<C>(value, beat, params[half]);
     } else if (beat < Layout::param_beats) {
-        decode_params<C>(value, (beat - 1) * Layout::records_per_beat, params[half]);
+        decode_params<C>(value, (beat - Layout::target_beats) * Layout::records_per_beat, params[half]);
     } else {
         const int word = half * C::max_k_tiles + (beat - Layout::param_beats) / Layout::word_beats;
         const int part = (beat - Layout::param_beats) % Layout::word_beats;
