@@ -81,6 +81,7 @@ class ProjectConfig(_Table):
     model: str | None = None  # a directory of ``vitforge quantize``, a safetensors file, or a name of `MODEL_NAMES`
     calibration: str | None = None  # images for a float model
     clock_mhz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    keep: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None  # of the linear weights; None = all
     folding: FoldingConfig = FoldingConfig()
     quantize: QuantizeConfig = QuantizeConfig()
     csim: CsimConfig = CsimConfig()
@@ -151,6 +152,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
 # calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
 # clock_mhz = 300.0          # the board's own default; must be a clock the board can make
+# keep = 0.5                 # of the linear weights, the largest: for figures of speed; `vitforge prune` prunes for use
 
 [folding]                    # chosen for model and board where left out
 # tt_nsa = 10                # tokens a cycle, norm + self-attention engine (even)

@@ -24,6 +24,7 @@ from vitforge.model.samples import sample_images
 from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
+from vitforge.quantize.prune import magnitude_keep, prune_quantized
 from vitforge.quantize.store import quantized_files
 
 
@@ -115,11 +116,15 @@ def generate(
         )
     notify = progress or (lambda what, done, total: None)
     model = model or _model_of(config, progress)
+    if config.keep is not None:
+        if model.keep:
+            raise ConfigError(f"keep is {config.keep}, but {model.name} is pruned already; leave keep out")
+        model = prune_quantized(model, magnitude_keep(model, config.keep))
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
     notify("choose the folding", 0, 1)
     overrides = config.folding_overrides()
     try:
-        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.design_name)
+        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.design_name, keep=model.keep)
     except CapacityError as error:
         raise with_alternative(error, model.shape, board, clock, overrides) from None
     notify("write the project", 0, 1)

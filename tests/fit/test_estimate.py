@@ -19,6 +19,7 @@ from vitforge.golden.random_model import random_quant_model
 from vitforge.model.deit import deit_shape
 from vitforge.model.vit import ViTShape
 from vitforge.quantize.blob import build_blob, build_sections
+from vitforge.quantize.prune import prune_quantized, random_keep
 from vitforge.timing import costs
 from vitforge.timing.costs import NOTHING, JobCost
 from vitforge.timing.estimate import UNITS, UnitCosts, ddr_bytes, estimate, step_cycles
@@ -60,23 +61,24 @@ def embedding_alone(design: Design) -> JobCost:
     return dataclasses.replace(cost, cycles=cost.cycles - waits)
 
 
+@pytest.mark.parametrize("fraction", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_array_parts_take_what_their_streams_say(name: str) -> None:
-    design = ALL[name]
-    sections = build_sections(design, quant_model(design, "random"))
-    unit, last = UnitCosts(design), design.shape.depth - 1
+def test_array_parts_take_what_their_streams_say(name: str, fraction: float) -> None:
+    design, rng = ALL[name], np.random.default_rng(1)
+    keep = tuple(random_keep(rng, design.shape, fraction) for _ in range(design.shape.depth))
+    sections = build_sections(design, prune_quantized(quant_model(design, "random"), keep))
+    unit = UnitCosts(design, keep)
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     found: list[tuple[JobCost, str, list[str]]] = [
-        (unit.last_attention, "nsa", [f"nsa.{last}"]),
-        (unit.last_mlp, "nmp", [f"nmp.{last}"]),
+        *((cost, "nsa", [f"nsa.{block}"]) for block, cost in enumerate(unit.attentions)),
+        *((cost, "nmp", [f"nmp.{block}"]) for block, cost in enumerate(unit.mlps)),
         (embedding_alone(design), embedder, [f"{embedder}.embed"]),
         *((head, "nsa", [f"nsa.head.{i}.1", f"nsa.head.{i}"]) for i, head in enumerate(unit.head)),
     ]
-    if last > 0:
-        found += [(unit.attention, "nsa", ["nsa.0"]), (unit.mlp, "nmp", ["nmp.0"])]
     for cost, name, parts in found:
         cycles, products = section_cost(design, getattr(design, name), *(sections[part] for part in parts))
-        ends = 2 * CALL_CYCLES if parts[0] in (f"nsa.{last}", "nsa.0") else 0  # of the last slot: its mark is apart
+        is_block = parts[0].startswith("nsa.") and parts[0][4:].isdigit()
+        ends = 2 * CALL_CYCLES if is_block else 0  # of the last slot: its mark is apart
         assert (cost.cycles, cost.work) == (cycles + ends, products), parts
 
 
@@ -99,7 +101,7 @@ def test_no_part_is_faster_than_its_beats(name: str) -> None:
     second = costs.norm(design, 1) if design.finishes_early else unit.norm
     assert unit.first_norm >= beats["ln1.0"] and unit.final_norm >= beats["ln1.final"]
     assert second >= beats[f"ln2.{last}"] and costs.load(design) >= design.image_beats
-    assert unit.last_attention.cycles >= beats[f"nsa.{last}"] and unit.last_mlp.cycles >= beats[f"nmp.{last}"]
+    assert unit.attentions[-1].cycles >= beats[f"nsa.{last}"] and unit.mlps[-1].cycles >= beats[f"nmp.{last}"]
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     assert unit.embedding.cycles >= beats[f"{embedder}.embed"]
     assert all(head.cycles >= beats[f"nsa.head.{i}"] for i, head in enumerate(unit.head))
@@ -126,7 +128,7 @@ def test_a_layer_norm_counted_by_hand() -> None:
     assert LOOPS["reciprocal_token"].interval == 16
     expected = 2 * header + records + first + 17 * 16 + LOOPS["normalize_word"].depth
     assert costs.norm(design, 17) == expected
-    table = 17 * 8 - 1 + LOOPS["table_beat"].depth
+    table = 18 * 8 - 1 + LOOPS["table_beat"].depth  # of two tokens at a time
     assert costs.norm(design, 17, table=True) == expected + table
 
 
@@ -145,8 +147,7 @@ def part_cost(unit: UnitCosts, section: str, room: int) -> JobCost:
     if rest == ["embed"]:
         return costs.patch_embedding(design, room)
     if name in ("nsa", "nmp"):
-        whole, final = (unit.attention, unit.last_attention) if name == "nsa" else (unit.mlp, unit.last_mlp)
-        return final if int(rest[0]) == last else whole
+        return (unit.attentions if name == "nsa" else unit.mlps)[int(rest[0])]
     if name in ("ln1", "ln2") and rest[0].isdigit():
         if name == "ln2" and early and int(rest[0]) == last:
             return JobCost(cycles=costs.norm(design, 1), work=0)

@@ -28,8 +28,9 @@ def _estimate_vit(directory: Path, as_json: bool) -> None:
     from vitforge.csim.project import load_project
     from vitforge.timing.estimate import estimate as run
 
-    design = load_project(directory).design
-    result = run(design)
+    project = load_project(directory)
+    design = project.design
+    result = run(design, project.model().keep)
     if as_json:
         print_json(result.to_json())
         return

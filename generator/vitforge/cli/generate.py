@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 )
 @click.option("--calibration", metavar="PATH", help="Images to quantise a .safetensors model with.")
 @click.option("--clock-mhz", type=float, metavar="MHZ", help="PL clock.  [default: the board's]")
+@click.option(
+    "--keep",
+    type=float,
+    metavar="FRACTION",
+    help="Of the blocks' linear weights, the largest in whole tiles: for figures of speed. `vitforge prune` makes a "
+    "pruned model of use.",
+)
 @click.option("--n-max", type=int, help="a3: most rows of key and value.  [default: 512]")
 @click.option("--d-max", type=int, help="a3: most elements of a row.  [default: 64]")
 @click.option("--units", type=int, help="a3: pipelines that work side by side.  [default: 1]")
@@ -65,6 +72,7 @@ def generate(
     model: str | None,
     calibration: str | None,
     clock_mhz: float | None,
+    keep: float | None,
     n_max: int | None,
     d_max: int | None,
     units: int | None,
@@ -88,10 +96,13 @@ def generate(
         model=model,
         calibration=calibration,
         clock_mhz=clock_mhz,
+        keep=keep,
         a3=sizes,
     )
     if settings.kernel == "a3":
-        refuse_options("is an option of kernel vit, and this is kernel a3", model=model, calibration=calibration)
+        refuse_options(
+            "is an option of kernel vit, and this is kernel a3", model=model, calibration=calibration, keep=keep
+        )
     else:
         refuse_options("is an option of kernel a3, and this is kernel vit", **sizes)
     if settings.board_file:

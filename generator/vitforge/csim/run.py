@@ -83,7 +83,7 @@ def check_library(
     """
     few = images[:KERNEL_IMAGES]
     tensors = golden_tensors(model, few)
-    bench = UnitBench(csim=library, design=design, sections=build_sections(design, model))
+    bench = UnitBench(csim=library, design=design, sections=build_sections(design, model), keep=model.keep)
     datapath = datapath_checks(model)
     names = [*ARITHMETIC, *datapath, "patch_embedding", "model"]
     checks = {name: KernelCheck(name=name) for name in names}
@@ -147,5 +147,5 @@ def csim(
         images_chosen=images is None,
         seconds=time.perf_counter() - start,
         seconds_per_image=speed.get(OWN),
-        macs_per_image=macs_per_image(project.design),
+        macs_per_image=macs_per_image(project.design, model.keep),
     )

@@ -23,6 +23,7 @@ from vitforge.csim.layout import (
     set_spare,
 )
 from vitforge.design.design import Design
+from vitforge.model.keep import BlockKeep, Mask
 from vitforge.quantize.blob import image_slices
 
 Residual = NDArray[np.int16]
@@ -35,6 +36,14 @@ class UnitBench:
     csim: CsimLibrary
     design: Design
     sections: dict[str, bytes]
+    keep: tuple[BlockKeep, ...] = ()  # of a pruned model
+
+    def kept(self, layer: int, norm: str) -> Mask:
+        """Channels that ``norm1`` or ``norm2`` of a block sends on."""
+        if not self.keep:
+            return np.ones(self.design.shape.embed_dim, bool)
+        mask: Mask = getattr(self.keep[layer], norm)
+        return mask
 
     def _beats(self, *parts: str | bytes) -> tuple[NDArray[np.uint8], int]:
         data = b"".join(self.sections[part] if isinstance(part, str) else part for part in parts)
@@ -63,7 +72,8 @@ class UnitBench:
         """
         design, nsa = self.design, self.design.nsa
         x = residual_memory(design, residual)
-        words = activation_words(design, nsa, norm1, base=0, stride=nsa.norm_stride) + end_word(design)
+        sent = norm1[:, self.kept(layer, "norm1")]
+        words = activation_words(design, nsa, sent, base=0, stride=nsa.norm_stride) + end_word(design)
         self._nsa(words, [f"nsa.{layer}"], x, 0)
         if not self._is_early(layer):
             return get_residual(x, design)[:, : norm1.shape[1]]
@@ -86,7 +96,8 @@ class UnitBench:
         """
         design, nmp = self.design, self.design.nmp
         x = self._early_residual(layer, residual)
-        words = activation_words(design, nmp, norm2, base=0, stride=nmp.norm_stride) + end_word(design)
+        sent = norm2[:, self.kept(layer, "norm2")]
+        words = activation_words(design, nmp, sent, base=0, stride=nmp.norm_stride) + end_word(design)
         self._nmp(words, "end.array", x)
         self._nmp(end_word(design), f"nmp.{layer}", x)
         rows = get_spare(x, design)[None, :] if self._is_early(layer) else get_residual(x, design)
@@ -136,19 +147,21 @@ class UnitBench:
         return ActivationWords(place=place[:sent], lanes=lanes[:sent])
 
     def norm1(self, layer: int, residual: Residual) -> tuple[Residual, NDArray[np.int8]]:
-        """residual (N, D) int16 -> (residual, norm1 int8). Block 0 adds the table in the stream first."""
+        """residual (N, D) int16 -> (residual, norm1 (N, kept) int8). Block 0 adds the table in the stream first."""
         nsa, x = self.design.nsa, residual_memory(self.design, residual)
         words = self._norm("vf_ln1_step", x, f"ln1.{layer}")
         tokens, width = residual.shape
-        out = read_words(self.design, nsa, words, (tokens, width), base=0, stride=nsa.norm_stride)
+        sent = int(self.kept(layer, "norm1").sum())
+        out = read_words(self.design, nsa, words, (tokens, sent), base=0, stride=nsa.norm_stride)
         return get_residual(x, self.design)[:, :width], out
 
     def norm2(self, layer: int, residual: Residual) -> NDArray[np.int8]:
-        """residual (N, D) int16 -> norm2 (N, D) int8; only the class token's row where no other is used."""
+        """residual (N, D) int16 -> norm2 (N, kept) int8; only the class token's row where no other is used."""
         nmp, x = self.design.nmp, self._early_residual(layer, residual)
         words = self._norm("vf_ln2_step", x, f"ln2.{layer}")
         rows = 1 if self._is_early(layer) else residual.shape[0]
-        return read_words(self.design, nmp, words, (rows, residual.shape[1]), base=0, stride=nmp.norm_stride)
+        sent = int(self.kept(layer, "norm2").sum())
+        return read_words(self.design, nmp, words, (rows, sent), base=0, stride=nmp.norm_stride)
 
     def final_norm(self, residual: Residual) -> NDArray[np.int8]:
         """Last residual (N, D) int16 -> (D,) int8 of the class token, or (N, D) features without a class head."""

@@ -13,6 +13,7 @@ from vitforge.design.geometry import ceil_div
 from vitforge.design.resources import Resources, Shortfall, dsp_rows, resources, shortfall, shortfall_words
 from vitforge.design.rules import (
     PACKING_DEPTH,
+    RESIDUAL_TOKENS,
     check_embedding,
     check_overrides,
     check_shape,
@@ -24,8 +25,8 @@ from vitforge.design.rules import (
 )
 from vitforge.errors import CapacityError, ConfigError, VitforgeError
 from vitforge.model.vit import ViTShape
-from vitforge.timing.costs import class_token_mlp, mlp, patch_embedding, self_attention
-from vitforge.timing.estimate import Estimate, estimate
+from vitforge.timing.costs import patch_embedding
+from vitforge.timing.estimate import Estimate, Keeps, UnitCosts, estimate
 
 WORTHWHILE = 0.002  # a gain in cycles below this does not justify more of the board
 BUSY, BALANCE = 0.90, 0.96  # an array that multiplies in fewer of the cycles, or less than the other one, idles
@@ -79,14 +80,18 @@ class _Engine:
     values: tuple[int, ...]  # of the folding
 
 
-def _engine(design: Design, block: int, last: int, embeds: int, dsp: int, values: tuple[int, ...]) -> _Engine:
-    """An engine with blocks of ``block`` cycles, the last one of ``last``."""
+def _engine(design: Design, cycles: int, embeds: int, dsp: int, values: tuple[int, ...]) -> _Engine:
+    """An engine that takes ``cycles`` for all blocks."""
     here = replace(design, folding=replace(design.folding, embed_nsa=embeds))
-    cycles = (design.shape.depth - 1) * block + (last if design.finishes_early else block)
     return _Engine(cycles=cycles, embedding=patch_embedding(here, 0).work, dsp=dsp, values=values)
 
 
-def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
+def _least(folding: Folding, td: int, keep: Keeps) -> Folding:
+    """``folding`` as fast as its drains can be: all that leave a pruned layer go to the residual at once."""
+    return replace(folding, tr=td, lane_banks=1) if keep else folding
+
+
+def _nsa_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[_Engine]:
     f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
     sizes = (
@@ -94,13 +99,13 @@ def _nsa_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
     )
     for tt in sizes:
         for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa"), tr):
-            design = replace(base, folding=replace(f, tt_nsa=tt, td_nsa=td))
-            block, last = (self_attention(design, class_token_only=only).cycles for only in (False, True))
-            found.append(_engine(design, block, last, 1, design.folding.array_dsp_nsa, (tt, td)))
+            design = replace(base, folding=_least(replace(f, tt_nsa=tt, td_nsa=td), td, keep))
+            cycles = sum(job.cycles for job in UnitCosts(design, keep).attentions)
+            found.append(_engine(design, cycles, 1, design.folding.array_dsp_nsa, (tt, td)))
     return found
 
 
-def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
+def _nmp_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[_Engine]:
     f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
     sizes = (
@@ -111,9 +116,10 @@ def _nmp_choices(base: Design, overrides: Mapping[str, int]) -> list[_Engine]:
         slices = [overrides["mlp_slices"]] if "mlp_slices" in overrides else range(1, most + 1)
         for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp"), tr):
             for count in slices:
-                design = replace(base, folding=replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count))
-                block, last = mlp(design).cycles, class_token_mlp(design).cycles
-                found.append(_engine(design, block, last, 0, design.folding.array_dsp_nmp, (tt, td, count)))
+                folding = replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count)
+                design = replace(base, folding=_least(folding, td, keep))
+                cycles = sum(job.cycles for job in UnitCosts(design, keep).mlps)
+                found.append(_engine(design, cycles, 0, design.folding.array_dsp_nmp, (tt, td, count)))
     return found
 
 
@@ -123,13 +129,14 @@ def _embedders(base: Design, overrides: Mapping[str, int]) -> list[int]:
     return [choice for choice in choices if overrides.get("embed_nsa", choice) == choice]
 
 
-def _residuals(td_nsa: int, td_nmp: int, overrides: Mapping[str, int]) -> list[tuple[int, int]]:
-    """(tr, lane_banks) worth trying."""
-    tr, lane_banks = overrides.get("tr", 1), overrides.get("lane_banks", 0)
-    return [] if td_nsa % tr or td_nmp % tr else [(tr, lane_banks)]
+def _residuals(td_nsa: int, td_nmp: int, pruned: bool, overrides: Mapping[str, int]) -> list[tuple[int, int]]:
+    """(tr, lane_banks) worth trying: the plainest for a dense model, whose residual keeps pace with any array."""
+    tokens = [overrides["tr"]] if "tr" in overrides else RESIDUAL_TOKENS if pruned else (1,)
+    banks = [overrides["lane_banks"]] if "lane_banks" in overrides else (0, 1) if pruned else (0,)
+    return [(tr, lanes) for tr in tokens if td_nsa % tr == 0 and td_nmp % tr == 0 for lanes in banks]
 
 
-def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
+def _candidates(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[Candidate]:
     """Every legal folding that may be the best one, fewest cycles first.
 
     Those beyond the board's DSPs are left out, but for the smallest pair of arrays, for a refusal to name. So is one
@@ -141,7 +148,7 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
         if overrides.get("tk", tk) != tk or overrides.get("tc", tc) != tc:
             continue
         lanes = replace(base, folding=replace(base.folding, tk=tk, tc=tc))
-        nsa, nmp = sorted(_nsa_choices(lanes, overrides)), sorted(_nmp_choices(lanes, overrides))
+        nsa, nmp = sorted(_nsa_choices(lanes, keep, overrides)), sorted(_nmp_choices(lanes, keep, overrides))
         if not nsa or not nmp:
             continue
         least = min(choice.dsp for choice in nsa) + min(choice.dsp for choice in nmp)
@@ -151,13 +158,13 @@ def _candidates(base: Design, overrides: Mapping[str, int]) -> list[Candidate]:
                     (tt_nsa, td_nsa), (tt_nmp, td_nmp, slices) = one.values, other.values
                     for embeds in _embedders(base, overrides):
                         cycles = max(one.cycles + embeds * one.embedding, other.cycles + (1 - embeds) * other.embedding)
-                        for tr, lane_banks in _residuals(td_nsa, td_nmp, overrides):
+                        for tr, lane_banks in _residuals(td_nsa, td_nmp, bool(keep), overrides):
                             values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices, tr, lane_banks)
                             found.append((cycles, values))
     return sorted(found)
 
 
-def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
+def _best(base: Design, keep: Keeps, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
     """The best that fits, and what the one that comes closest lacks.
 
     The best takes the smallest share of the board among those within `WORTHWHILE` of the fastest, and has no idle
@@ -181,7 +188,7 @@ def _best(base: Design, found: list[Candidate]) -> tuple[Fitting | None, Shortfa
         if lacks:
             closest = min(closest or lacks, lacks)
             continue
-        timing = estimate(design)
+        timing = estimate(design, keep)
         fastest = min(fastest, timing.cycles_per_image)
         fitting.append((design, used, timing))
     return _choose(fitting), closest
@@ -232,9 +239,11 @@ def fit(
     clock_mhz: float | None = None,
     overrides: Mapping[str, int] | None = None,
     name: str = "vitforge",
+    keep: Keeps = (),
 ) -> FitResult:
-    """The folding of highest throughput for ``shape`` on ``board``; deterministic.
+    """The folding of highest throughput for ``shape`` on ``board``; deterministic. It holds the dense model.
 
+    keep : masks of each block of a pruned model, whose throughput counts then
     clock_mhz : PL clock [MHz]; the board's default if None
     overrides : folding values to insist on
 
@@ -251,8 +260,8 @@ def fit(
     check_embedding(shape, overrides)
     start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
-    found = _candidates(base, overrides)
-    best, closest = _best(base, found)
+    found = _candidates(base, keep, overrides)
+    best, closest = _best(base, keep, found)
     if best is None:
         raise _refuse(base, overrides, found, closest)
     design, used, timing = best

@@ -11,11 +11,11 @@ import numpy as np
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
+from vitforge.design.restore import RestoreTile, restore_tiles
 from vitforge.model.keep import BlockKeep
 from vitforge.quantize.compact import NOTHING, HeadPlace, Index, padded, place_heads, select, stack
 from vitforge.quantize.model import QuantBlock, QuantLinear
 from vitforge.quantize.records import ArrayJob, ArrayOp, Destination, LinearJob, Target, linear_job
-from vitforge.quantize.restore import RestoreTile, restore_tiles
 
 Job = ArrayJob | LinearJob
 END = "end"  # of a slot or of a step
@@ -57,7 +57,7 @@ def _residual_jobs(
     spares : results go to the spare row, where no channel may be missing: what is pruned is added as 0
     """
     tc, tr = design.folding.tc, design.folding.tr
-    tiles = restore_tiles(design, np.ones_like(keep) if spares else keep)
+    tiles = restore_tiles(np.ones_like(keep) if spares else keep, tc, design.folding.lane_banks)
     if spares:
         layer = select(layer, np.where(keep, np.arange(len(keep)), NOTHING), np.arange(layer.weight.shape[1]))
     jobs = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vitforge.design.block_sizes import BlockSizes, block_sizes, tiles_shape
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
 from vitforge.design.loops import CALL_CYCLES, LOOPS
@@ -107,52 +108,93 @@ def _slot(design: Design, before: JobCost, score: JobCost, after: JobCost, token
     return JobCost(cycles=cycles, work=jobs.work, room=jobs.room)
 
 
-def self_attention(design: Design, *, class_token_only: bool = False) -> JobCost:
-    """All slots of a block, as `quantize.sections` lays them out."""
-    engine, heads, f = design.nsa, design.shape.num_heads, design.folding
+def _residual_jobs(
+    design: Design,
+    engine: EngineGeometry,
+    k_tiles: int,
+    tiles: tuple[tuple[int, int], ...],
+    token_tiles: int,
+    tokens: int,
+    *,
+    next_beats: int = 0,
+    is_first: bool = False,
+    loads: bool = True,
+    fast: bool = False,
+) -> JobCost:
+    """Jobs that add to the residual, one for each number of passes. ``tokens`` of a token tile leave."""
+    total, beats = NOTHING, tiles_shape(design, k_tiles, 1).tile_beats
+    for number, (passes, columns) in enumerate(tiles):
+        total += linear_job(
+            design,
+            engine,
+            tiles_shape(design, k_tiles, columns),
+            token_tiles,
+            drains=passes * ceil_div(tokens, design.folding.tr),
+            is_first=is_first and number == 0,
+            next_beats=next_beats if number == len(tiles) - 1 else beats,
+            loads=loads,
+            fast=fast,
+        )
+    return total
+
+
+def _no_job(design: Design, engine: EngineGeometry) -> JobCost:
+    """A column tile that is added nowhere, where nothing is left of a section."""
+    return linear_job(design, engine, tiles_shape(design, 1, 1), 1, drains=1, is_first=True, loads=True)
+
+
+def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_token_only: bool = False) -> JobCost:
+    """All slots of a block, as `quantize.sections` lays them out; a dense one by default."""
+    sizes = sizes or block_sizes(design)
+    engine, f = design.nsa, design.folding
     tiles = 1 if class_token_only else engine.token_tiles
-    per_head = design.head_dim_padded // f.tc
-    projected = (2 if class_token_only else 3) * per_head
-    beats = design.qkv.tile_beats
+    per_k_tile = f.tk // f.tc
+    shape = tiles_shape(design, sizes.norm1, 1)
     patches = class_token_only and bool(f.embed_nsa)  # of the next image may arrive from the first job on
+    proj_beats = tiles_shape(design, sizes.proj_inputs, 1).tile_beats
+    restored = ((1, sizes.residual_columns),) if patches else sizes.proj
+    following = proj_beats if restored else 0
 
     def qkv(columns: int, *, is_first: bool, next_beats: int, token_tiles: int = engine.token_tiles) -> JobCost:
         return linear_job(
             design,
             engine,
-            design.qkv,
+            shape,
             token_tiles,
-            columns=columns,
+            columns=columns * per_k_tile,
             is_first=is_first,
             next_beats=next_beats,
             loads=patches,
             fast=patches,
         )
 
-    def score(*, loads: bool) -> JobCost:
-        k_tiles = design.head_dim_padded // f.tk
+    def score(k_tiles: int, *, loads: bool) -> JobCost:
         return attention_job(design, k_tiles, design.key_columns, tiles, loads=loads or patches, fast=patches)
 
-    context = attention_job(design, design.key_tiles, per_head, tiles, stores=True, fast=patches)
-    queries = qkv(heads * per_head, is_first=True, next_beats=beats, token_tiles=1) if class_token_only else NOTHING
-    following = beats if heads > 1 else design.proj.tile_beats
-    before = queries + qkv(projected, is_first=not class_token_only, next_beats=following)
-    others = NOTHING
-    if heads > 1:
-        others = qkv((heads - 1) * projected, is_first=False, next_beats=design.proj.tile_beats)
-    total = _slot(design, before, score(loads=False), others, tiles)
-    for _ in range(heads - 1):
-        total += _slot(design, NOTHING, score(loads=True), context, tiles)
-    last = context + linear_job(
-        design,
-        engine,
-        design.proj,
-        tiles,
-        drains=1 if class_token_only else engine.tt // f.tr,
-        loads=True,
-        fast=patches,
+    def context(v_tiles: int) -> JobCost:
+        return attention_job(design, design.key_tiles, v_tiles * per_k_tile, tiles, stores=True, fast=patches)
+
+    tokens = 1 if class_token_only else engine.tt
+    last = _residual_jobs(
+        design, engine, sizes.proj_inputs, restored, tiles, tokens, is_first=not sizes.heads, fast=patches
     )
-    return total + last + JobCost(cycles=2 * CALL_CYCLES, work=0)
+    ends = JobCost(cycles=2 * CALL_CYCLES, work=0)
+    if not sizes.heads:
+        return (last if restored else _no_job(design, engine)) + ends
+    projected = [(1 if class_token_only else 2) * qk + v for qk, v in sizes.heads]
+    queries = NOTHING
+    if class_token_only:
+        columns = sum(qk for qk, _ in sizes.heads)
+        queries = qkv(columns, is_first=True, next_beats=shape.tile_beats, token_tiles=1)
+    after_first = shape.tile_beats if len(projected) > 1 else following
+    before = queries + qkv(projected[0], is_first=not class_token_only, next_beats=after_first)
+    others = NOTHING
+    if len(projected) > 1:
+        others = qkv(sum(projected[1:]), is_first=False, next_beats=following)
+    total = _slot(design, before, score(sizes.heads[0][0], loads=False), others, tiles)
+    for (_, v), (qk, _) in zip(sizes.heads, sizes.heads[1:], strict=False):
+        total += _slot(design, NOTHING, score(qk, loads=True), context(v), tiles)
+    return total + context(sizes.heads[-1][1]) + last + ends
 
 
 def class_head(design: Design) -> list[JobCost]:
@@ -165,49 +207,50 @@ def class_head(design: Design) -> list[JobCost]:
     ]
 
 
-def mlp(design: Design) -> JobCost:
+def _fc1(design: Design, sizes: BlockSizes, token_tiles: int, **job: bool | int) -> JobCost:
+    shape = tiles_shape(design, sizes.norm2, sizes.fc1_columns)
+    beats = tiles_shape(design, sizes.hidden, 1).tile_beats
+    return linear_job(design, design.nmp, shape, token_tiles, next_beats=beats, gelu=True, **job)  # type: ignore[arg-type]
+
+
+def mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
     """FC1 and FC2 of every slice of the tokens."""
+    sizes = sizes or block_sizes(design)
     engine, total = design.nmp, NOTHING
+    if not sizes.fc2:
+        return _no_job(design, engine)
     for part in design.mlp_parts:
-        total += linear_job(
+        is_first = part.first_tile == 0
+        if sizes.fc1_columns:
+            total += _fc1(design, sizes, part.tiles, is_first=is_first)
+        following = 0 if part.is_last else tiles_shape(design, sizes.norm2, 1).tile_beats
+        total += _residual_jobs(
             design,
             engine,
-            design.fc1,
+            sizes.hidden,
+            sizes.fc2,
             part.tiles,
-            is_first=part.first_tile == 0,
-            next_beats=design.fc2.tile_beats,
-            gelu=True,
-        )
-        following = 0 if part.is_last else design.fc1.tile_beats
-        total += linear_job(
-            design,
-            engine,
-            design.fc2,
-            part.tiles,
-            drains=engine.tt // design.folding.tr,
+            engine.tt,
             next_beats=following,
+            is_first=is_first and not sizes.fc1_columns,
             loads=part.is_last,
         )
     return total
 
 
-def class_token_mlp(design: Design) -> JobCost:
+def class_token_mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
     """The last MLP where only the class token is used."""
-    engine, patches = design.nmp, not design.folding.embed_nsa
-    fc1 = linear_job(
-        design,
-        engine,
-        design.fc1,
-        1,
-        drains=1,
-        stores=True,
-        is_first=True,
-        next_beats=design.fc2.tile_beats,
-        gelu=True,
-        loads=patches,
-        fast=patches,
+    sizes = sizes or block_sizes(design)
+    patches = not design.folding.embed_nsa
+    restored = ((1, sizes.residual_columns),) if patches else sizes.fc2
+    if not restored:
+        return _no_job(design, design.nmp)
+    fc1 = NOTHING
+    if sizes.fc1_columns:
+        fc1 = _fc1(design, sizes, 1, drains=1, stores=True, is_first=True, loads=patches, fast=patches)
+    return fc1 + _residual_jobs(
+        design, design.nmp, sizes.hidden, restored, 1, 1, is_first=not sizes.fc1_columns, fast=patches
     )
-    return fc1 + linear_job(design, engine, design.fc2, 1, drains=1, loads=True, fast=patches)
 
 
 def patch_embedding(design: Design, room: int) -> JobCost:
@@ -236,8 +279,8 @@ def patch_embedding(design: Design, room: int) -> JobCost:
 def norm(design: Design, tokens: int, *, table: bool = False) -> int:
     """Cycles of a layer norm that never waits for the array: records, table, then a word a cycle."""
     records = ceil_div(design.channel_tiles * design.folding.tc * 8, design.beat_bytes)
-    words = tokens * design.channel_tiles
-    added = loop("table_beat", words * ceil_div(2 * design.folding.tc, design.beat_bytes)) if table else 0
+    entries = ceil_div(tokens, design.folding.tr) * design.folding.tr * design.channel_tiles
+    added = loop("table_beat", entries * ceil_div(2 * design.folding.tc, design.beat_bytes)) if table else 0
     first = design.channel_tiles + LOOPS["sum_word"].depth + LOOPS["reciprocal_token"].depth
     interval = max(design.channel_tiles + 1, LOOPS["reciprocal_token"].interval)
     tail = LOOPS["normalize_word"].depth

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from vitforge.design.block_sizes import BlockSizes, Tiles, block_sizes, tiles_shape
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 from vitforge.design.loops import CALL_CYCLES, DDR_EFFICIENCY
+from vitforge.model.keep import BlockKeep, all_sides, everything, kept_weights
 from vitforge.timing import costs
 from vitforge.timing.costs import NOTHING, JobCost
 
+Keeps = tuple[BlockKeep, ...]  # of each block; none: nothing is pruned
 UNITS = ("ln1", "nsa", "ln2", "nmp")
 ARRAYS = ("nsa", "nmp")
 
@@ -42,36 +45,53 @@ class Estimate:
         return asdict(self)
 
 
+@lru_cache(maxsize=1 << 10)
+def _attention(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
+    return costs.self_attention(design, sizes, class_token_only=is_early)
+
+
+@lru_cache(maxsize=1 << 10)
+def _mlp(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
+    return costs.class_token_mlp(design, sizes) if is_early else costs.mlp(design, sizes)
+
+
 @dataclass(frozen=True)
 class UnitCosts:
     """What each unit does for an image, block by block."""
 
     design: Design
+    keep: Keeps = ()
 
     @cached_property
-    def attention(self) -> JobCost:
-        return costs.self_attention(self.design)
+    def sizes(self) -> list[BlockSizes]:
+        """Of each block."""
+        keep = self.keep or (None,) * self.design.shape.depth
+        return [block_sizes(self.design, masks) for masks in keep]
 
     @cached_property
-    def last_attention(self) -> JobCost:
-        return costs.self_attention(self.design, class_token_only=True) if self._is_early else self.attention
+    def attentions(self) -> list[JobCost]:
+        """Of each block; the last one of the class token alone, where that is enough."""
+        return [
+            _attention(self.design, sizes, self._is_early and block == self.design.shape.depth - 1)
+            for block, sizes in enumerate(self.sizes)
+        ]
+
+    @cached_property
+    def mlps(self) -> list[JobCost]:
+        """The same of the MLPs."""
+        return [
+            _mlp(self.design, sizes, self._is_early and block == self.design.shape.depth - 1)
+            for block, sizes in enumerate(self.sizes)
+        ]
 
     @cached_property
     def head(self) -> list[JobCost]:
         return costs.class_head(self.design)
 
     @cached_property
-    def mlp(self) -> JobCost:
-        return costs.mlp(self.design)
-
-    @cached_property
-    def last_mlp(self) -> JobCost:
-        return costs.class_token_mlp(self.design) if self._is_early else self.mlp
-
-    @cached_property
     def embedding(self) -> JobCost:
         """Beside the last block of the image that leaves, where there is one."""
-        last = self.last_attention if self.design.folding.embed_nsa else self.last_mlp
+        last = (self.attentions if self.design.folding.embed_nsa else self.mlps)[-1]
         return costs.patch_embedding(self.design, last.room if self._is_early else 0)
 
     @cached_property
@@ -99,9 +119,8 @@ class UnitCosts:
         return {name: self._layer_norm(name, block)}
 
     def _array(self, name: str, block: int) -> JobCost:
-        depth = self.design.shape.depth
-        whole, last = (self.attention, self.last_attention) if name == "nsa" else (self.mlp, self.last_mlp)
-        job = NOTHING if block == depth else last if block == depth - 1 else whole
+        jobs = self.attentions if name == "nsa" else self.mlps
+        job = NOTHING if block == self.design.shape.depth else jobs[block]
         embeds = name == ("nsa" if self.design.folding.embed_nsa else "nmp")
         return job + self.embedding if embeds and block == self._last_round else job
 
@@ -170,9 +189,9 @@ def _latency(unit: UnitCosts) -> int:
         first = unit.first_norm if block == 0 else unit.norm
         second = costs.norm(unit.design, 1) if early and is_last else unit.norm
         total += step_cycles({"ln1": JobCost(cycles=first, work=0, room=words)})
-        total += step_cycles({"nsa": unit.last_attention if is_last else unit.attention})
+        total += step_cycles({"nsa": unit.attentions[block]})
         total += step_cycles({"ln2": JobCost(cycles=second, work=0, room=0 if early and is_last else words)})
-        total += step_cycles({"nmp": unit.last_mlp if is_last else unit.mlp})
+        total += step_cycles({"nmp": unit.mlps[block]})
     return (
         total
         + step_cycles({"ln1": JobCost(cycles=unit.final_norm, work=0)})
@@ -180,72 +199,97 @@ def _latency(unit: UnitCosts) -> int:
     )
 
 
-def macs_per_image(design: Design) -> int:
+def macs_per_image(design: Design, keep: Keeps = ()) -> int:
     """Multiplications that the float model has, padding not counted."""
     s = design.shape
     n, d = s.seq_len, s.embed_dim
-    block = n * d * (4 * d + 2 * s.hidden_dim) + 2 * n * n * d
-    return s.num_patches * s.patch_len * d + s.depth * block + d * s.num_classes
+    weights = kept_weights(keep) if keep else s.depth * d * (4 * d + 2 * s.hidden_dim)
+    products = sum(int(masks.qk.sum() + masks.v.sum()) for masks in keep) if keep else 2 * s.depth * d
+    return s.num_patches * s.patch_len * d + n * weights + n * n * products + d * s.num_classes
 
 
-def ddr_bytes(design: Design) -> int:
+def linear_beats(design: Design, keep: Keeps = ()) -> int:
+    """Beats of the weights of all blocks, each read once."""
+    rows = [block_sizes(design, masks) for masks in keep or (None,) * design.shape.depth]
+    return sum(attention + mlp for attention, mlp in (_block_beats(design, sizes) for sizes in rows))
+
+
+def _block_beats(design: Design, sizes: BlockSizes) -> tuple[int, int]:
+    """Beats of the weights of a block: of attention, and of the MLP."""
+    per_k_tile = design.folding.tk // design.folding.tc
+
+    def beats(k_tiles: int, columns: int) -> int:
+        return columns * tiles_shape(design, k_tiles, 1).tile_beats
+
+    def count(tiles: Tiles) -> int:
+        return sum(columns for _, columns in tiles)
+
+    projected = sum(2 * qk + v for qk, v in sizes.heads) * per_k_tile
+    attention = beats(sizes.norm1, projected) + beats(sizes.proj_inputs, count(sizes.proj))
+    return attention, beats(sizes.norm2, sizes.fc1_columns) + beats(sizes.hidden, count(sizes.fc2))
+
+
+def ddr_bytes(design: Design, keep: Keeps = ()) -> int:
     """Bytes that one image costs DDR: weights once a slice, layer-norm records, tables, the image itself.
 
     Descriptors and activation tables, a few beats each, are not counted.
     """
     slices, depth = len(design.mlp_parts), design.shape.depth
-    once, sliced = (design.qkv, design.proj), (design.fc1, design.fc2)
     beats = design.image_beats + len(design.patch_parts) * design.patch.column_tiles * design.patch.tile_beats
     if design.finishes_early:  # once for a group of images
         beats += ceil_div(design.head.column_tiles * design.head.tile_beats, design.head_images)
-    beats += depth * sum(layer.column_tiles * layer.tile_beats for layer in once)
-    passes = (depth - 1) * slices + 1 if design.finishes_early else depth * slices
-    beats += passes * sum(layer.column_tiles * layer.tile_beats for layer in sliced)
+    for block, masks in enumerate(keep or (None,) * depth):
+        attention, mlp = _block_beats(design, block_sizes(design, masks))
+        passes = 1 if design.finishes_early and block == depth - 1 else slices
+        beats += attention + passes * mlp
     tc = design.folding.tc
     beats += (2 * depth + 1) * ceil_div(design.channel_tiles * tc * 8, design.beat_bytes)
-    beats += design.shape.seq_len * design.channel_tiles * ceil_div(2 * tc, design.beat_bytes)
+    beats += design.residual_groups * design.folding.tr * design.channel_tiles * ceil_div(2 * tc, design.beat_bytes)
     return beats * design.beat_bytes + 4 * design.result_words
 
 
-def _ddr_cycles(design: Design) -> int:
+def _ddr_cycles(design: Design, keep: Keeps) -> int:
     """Cycles an image at the DDR's modelled bandwidth; 0 where the board's is not known."""
     if design.board.ddr_gbps is None:
         return 0
     bytes_per_cycle = design.board.ddr_gbps * 1e9 * DDR_EFFICIENCY / (design.clock_mhz * 1e6)
-    return int(ddr_bytes(design) / bytes_per_cycle)
+    return int(ddr_bytes(design, keep) / bytes_per_cycle)
 
 
-def _needed_macs(design: Design) -> dict[str, int]:
+def _needed_macs(design: Design, keep: Keeps) -> dict[str, int]:
     """Engine -> multiplications that its results need, padding not counted."""
     s = design.shape
-    n, d = s.seq_len, s.embed_dim
-    last = 1 if design.finishes_early else n  # tokens that leave the last block
-    projections = (s.depth - 1) * 4 * n + 2 * n + 2 * last  # keys and values of all tokens
-    products = (s.depth - 1) * n + last
-    needed = {
-        "nsa": projections * d * d + 2 * products * n * d + d * s.num_classes,
-        "nmp": products * 2 * d * s.hidden_dim,
-    }
-    needed["nsa" if design.folding.embed_nsa else "nmp"] += s.num_patches * s.patch_len * d
+    masks = keep or (everything(s),) * s.depth
+    needed = {"nsa": s.embed_dim * s.num_classes, "nmp": 0}
+    needed["nsa" if design.folding.embed_nsa else "nmp"] += s.num_patches * s.patch_len * s.embed_dim
+    for block, layer, outputs, inputs in all_sides(masks):
+        is_last = design.finishes_early and block == s.depth - 1
+        tokens = 1 if is_last else s.seq_len  # that leave the block
+        weights = int(outputs.sum()) * int(inputs.sum())
+        if layer == "qkv":  # keys and values of all tokens
+            query = int(outputs[: s.embed_dim].sum()) * int(inputs.sum())
+            needed["nsa"] += tokens * query + s.seq_len * (weights - query)
+            needed["nsa"] += tokens * s.seq_len * int(outputs[: s.embed_dim].sum() + outputs[2 * s.embed_dim :].sum())
+        else:
+            needed["nsa" if layer == "proj" else "nmp"] += tokens * weights
     return needed
 
 
-def estimate(design: Design) -> Estimate:
-    """Modelled steady state and latency of ``design``."""
-    unit = UnitCosts(design)
+def estimate(design: Design, keep: Keeps = ()) -> Estimate:
+    """Modelled steady state and latency of ``design`` with a model of the masks ``keep``."""
+    unit = UnitCosts(design, keep)
     steps = unit.steady_steps()
     from_units = sum(map(step_cycles, steps)) / 4
-    cycles = max(from_units, _ddr_cycles(design))
+    cycles = max(from_units, _ddr_cycles(design, keep))
     busy = {name: sum(step.get(name, NOTHING).cycles for step in steps) / 4 / cycles for name in UNITS}
     limited_by = "ddr" if cycles > from_units else max(busy, key=busy.__getitem__)
-    heads, tiles = design.shape.num_heads, design.nsa.token_tiles
-    softmax = heads * (tiles + 2) * costs.softmax_period(design)
-    busy["softmax"] = design.shape.depth * softmax / cycles
+    heads, tiles = sum(len(sizes.heads) for sizes in unit.sizes), design.nsa.token_tiles
+    busy["softmax"] = heads * (tiles + 2) * costs.softmax_period(design) / cycles
     work = {name: sum(step.get(name, NOTHING).work for step in steps) / 4 for name in ARRAYS}
-    f, needed = design.folding, _needed_macs(design)
+    f, needed = design.folding, _needed_macs(design, keep)
     peak = {"nsa": design.nsa.tt * f.tc * f.tk, "nmp": design.nmp.tt * f.tc * f.tk}
     loads = sorted(work.values())
-    macs = macs_per_image(design)
+    macs = macs_per_image(design, keep)
     return Estimate(
         cycles_per_image=round(cycles),
         latency_cycles=_latency(unit),
@@ -255,7 +299,7 @@ def estimate(design: Design) -> Estimate:
         array_busy={name: round(value / cycles, 4) for name, value in work.items()},
         array_efficiency={name: round(needed[name] / (peak[name] * cycles), 4) for name in peak},
         engine_balance=round(loads[0] / loads[1], 4),
-        ddr_bytes_per_image=ddr_bytes(design),
+        ddr_bytes_per_image=ddr_bytes(design, keep),
         macs_per_image=macs,
         dsp_roof_fraction=round(macs / (2 * design.board.dsp * cycles), 4),
         limited_by=limited_by,

@@ -32,6 +32,15 @@ def array_jobs(design: Design, model: QuantModel, images: int) -> dict[str, list
     return names
 
 
+# The layers of the blocks whose cycles follow what pruning leaves; patch embedding and class head are not pruned.
+_LINEAR = ("QKV", "KV", "queries", "projection", "FC1", "FC2")
+
+
+def is_linear(name: str) -> bool:
+    """Whether the job of that name is of a linear layer of a block."""
+    return name.startswith(_LINEAR)
+
+
 def _jobs(part: Part, sections: dict[str, list[Job]]) -> list[str]:
     name = part.section.split(".", 1)[1]
     if name.startswith("head."):

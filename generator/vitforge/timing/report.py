@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from vitforge.design.design import Design
 from vitforge.design.loops import LOOPS
+from vitforge.quantize.model import QuantModel
 from vitforge.timing.blocks import ARRAY_LOOP, ARRAYS, DRAINS, UNITS, WORK, Fifo
 from vitforge.timing.estimate import ddr_bytes, macs_per_image
 from vitforge.timing.solution import Deadlock, Solution
@@ -47,6 +48,7 @@ class TraceReport:
     dsp: int
     dsp_roof_fraction: float | None  # MACs per image / (2 * device DSPs * cycles)
     macs_per_image: int
+    linear_cycles: float | None = None  # an image, of the linear layers of all blocks, both arrays added up
     busy: dict[str, float] = field(default_factory=dict)
     engine_balance: float | None = None  # multiplying cycles of the less loaded array / of the other
     ddr_gbps: float | None = None
@@ -162,8 +164,10 @@ def _buffers(design: Design) -> dict[str, str]:
 def steady_report(
     *,
     design: Design,
+    model: QuantModel,
     images: int,
     steady: Solution,
+    linear: int,
     window: tuple[int, int],
     whole: Solution,
     latency: int,
@@ -171,11 +175,14 @@ def steady_report(
     smallest: Mapping[str, int] | None,
     dsp: int,
 ) -> TraceReport:
-    """From the whole launch and its steady state, a round of the ring in which four images enter and leave."""
+    """From the whole launch and its steady state, a round of the ring in which four images enter and leave.
+
+    linear : cycles of the linear layers in the steady state
+    """
     total = window[1] - window[0]
     per_image = total / IN_FLIGHT
     fps = design.clock_mhz * 1e6 / per_image
-    macs = macs_per_image(design)
+    macs, moved = macs_per_image(design, model.keep), ddr_bytes(design, model.keep)
     loads = sorted(array_cycles(steady, engine)[0] for engine in ARRAYS)
     used = [fifo for fifo in fifos if whole.streams[fifo.path].tokens]
     return TraceReport(
@@ -188,10 +195,11 @@ def steady_report(
         dsp=dsp,
         dsp_roof_fraction=round(macs / (2 * design.board.dsp * per_image), 4),
         macs_per_image=macs,
+        linear_cycles=linear / IN_FLIGHT,
         busy=_busy(steady, total),
         engine_balance=round(loads[0] / loads[1], 4),
-        ddr_gbps=round(ddr_bytes(design) * fps / 1e9, 3),
-        ddr_bytes_per_image=ddr_bytes(design),
+        ddr_gbps=round(moved * fps / 1e9, 3),
+        ddr_bytes_per_image=moved,
         stalls=_stalls(steady, fifos, total),
         fifos=[
             FifoRow(

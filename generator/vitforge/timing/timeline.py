@@ -11,10 +11,10 @@ from vitforge.timing.blocks import ARRAY_LOOP, ARRAYS, STEP, UNITS, WORK
 from vitforge.timing.jobs import END, array_jobs
 from vitforge.timing.perfetto import write_timeline
 from vitforge.timing.solution import Slice
-from vitforge.timing.trace import Trace, steady_steps
+from vitforge.timing.steady import HEADER, steady_steps
+from vitforge.timing.trace import Trace
 
 _STEPS = "steps"  # the track above the units
-_HEADER = "header_beat"  # an array reads one before each job
 # Loop -> what its slice is called on the track of a unit that is no array.
 _NAMES = {
     "sum_word": "sums of the tokens",
@@ -51,7 +51,7 @@ def _named(node: str, slices: list[Slice], names: list[str]) -> Iterator[Slice]:
     name = END
     start = stop = 0
     for entry in slices:
-        if entry.label == _HEADER:
+        if entry.label == HEADER:
             if stop > start:
                 yield Slice(node, name, 1, start, stop)
             name, start, stop = next(job, END), 0, 0

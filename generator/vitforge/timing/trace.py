@@ -21,11 +21,13 @@ from vitforge.design.resources import dsp_rows
 from vitforge.errors import ConfigError
 from vitforge.timing.blocks import STEP, Fifo, fifos, with_depths
 from vitforge.timing.depths import cure, smallest_depths
+from vitforge.timing.jobs import array_jobs
 from vitforge.timing.record import record
 from vitforge.timing.recording import Recording
 from vitforge.timing.report import TraceReport, steady_report
 from vitforge.timing.solution import Solution
 from vitforge.timing.solver import LoopTiming, MemoryModel, solve
+from vitforge.timing.steady import linear_cycles, steady_steps
 
 IMAGES = 12  # three rounds of the ring: one fills it, one is measured, one keeps it full to the end
 LEAST_IMAGES = 12
@@ -75,12 +77,6 @@ class Trace:
     report: TraceReport
 
 
-def steady_steps(design: Design) -> tuple[int, int]:
-    """First step, and the step after the last, of the second round: all units work, and images enter and leave."""
-    first = 1 + design.image_steps + 4
-    return first, first + design.image_steps
-
-
 def trace(
     directory: Path | str,
     *,
@@ -125,13 +121,16 @@ def trace(
         sentence = cure(recording, TIMINGS, machine.capacities, machine.memory(), CALL_CYCLES)
         report = TraceReport.of_deadlock(design, images, found, machine.capacities, whole.deadlock, str(sentence))
         return Trace(project=project, machine=machine, recording=recording, fifos=found, window=(0, 0), report=report)
-    first, end = steady_steps(design)
+    steps = steady_steps(design)
     ends = [call.end for call in whole.invocations]
-    window = (ends[first - 1], ends[end - 1])
+    window = (ends[steps[0] - 1], ends[steps[1] - 1])
+    steady, model = machine.solve(recording, window, slices=True), project.model()
     report = steady_report(
         design=design,
+        model=model,
         images=images,
-        steady=machine.solve(recording, window),
+        steady=steady,
+        linear=linear_cycles(steady, array_jobs(design, model, images), steps),
         window=window,
         whole=whole,
         latency=machine.solve(single).cycles,

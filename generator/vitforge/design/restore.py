@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 
 
@@ -28,11 +27,10 @@ class RestoreTile:
         return max(self.passes) + 1
 
 
-def restore_tiles(design: Design, keep: NDArray[np.bool_]) -> list[RestoreTile]:
+def restore_tiles(keep: NDArray[np.bool_], tc: int, lane_banks: int) -> list[RestoreTile]:
     """Tiles that cover the kept channels of ``keep`` (D,), those with fewest passes first."""
-    channels = np.flatnonzero(keep)
-    cut = _by_lane if design.folding.lane_banks else _by_word
-    return sorted(cut(channels.tolist(), design.folding.tc), key=lambda tile: tile.pass_count)
+    cut = _by_lane if lane_banks else _by_word
+    return sorted(cut(np.flatnonzero(keep).tolist(), tc), key=lambda tile: tile.pass_count)
 
 
 def _by_word(channels: list[int], tc: int) -> list[RestoreTile]:
