@@ -36,6 +36,7 @@ class FoldingConfig(_Table):
     mlp_slices: Tile | None = None
     tr: Tile | None = None
     lane_banks: Annotated[int, Field(ge=0, le=1)] | None = None
+    sparse: Annotated[int, Field(ge=0, le=1)] | None = None
 
 
 class QuantizeConfig(_Table):
@@ -82,6 +83,7 @@ class ProjectConfig(_Table):
     calibration: str | None = None  # images for a float model
     clock_mhz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
     keep: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None  # of the linear weights; None = all
+    sparsity: Literal["dense", "2:4"] | None = None  # of those that are kept; None = as they are
     folding: FoldingConfig = FoldingConfig()
     quantize: QuantizeConfig = QuantizeConfig()
     csim: CsimConfig = CsimConfig()
@@ -152,6 +154,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
 # calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
 # clock_mhz = 300.0          # the board's own default; must be a clock the board can make
+# sparsity = "2:4"           # of the linear weights, or of those that are kept: the two largest of every four
 # keep = 0.5                 # of the linear weights, the largest: for figures of speed; `vitforge prune` prunes for use
 
 [folding]                    # chosen for model and board where left out
@@ -165,6 +168,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # mlp_slices = 1             # runs of tokens that take the MLP one after the other, for less memory
 # tr = 2                     # tokens added to the residual a cycle; divides td_nsa and td_nmp
 # lane_banks = 1             # 1: a memory for each lane of the residual, so that pruned outputs restore at once
+# sparse = 1                 # 1: arrays that take 2:4 weights too
 
 [quantize]                   # of a .safetensors file, here and for vitforge quantize --config
 # method = "percentile"      # or "max"; or "smooth", which moves outliers of activations into weights

@@ -20,11 +20,12 @@ from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
 from vitforge.design.store import design_to_dict
 from vitforge.errors import CapacityError, ConfigError
+from vitforge.model.keep import TWO_OF_FOUR
 from vitforge.model.samples import sample_images
 from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
-from vitforge.quantize.prune import magnitude_keep, prune_quantized
+from vitforge.quantize.prune import magnitude_keep, prune_quantized, prune_two_of_four
 from vitforge.quantize.store import quantized_files
 
 
@@ -120,11 +121,21 @@ def generate(
         if model.keep:
             raise ConfigError(f"keep is {config.keep}, but {model.name} is pruned already; leave keep out")
         model = prune_quantized(model, magnitude_keep(model, config.keep))
+    if config.sparsity == TWO_OF_FOUR:
+        model = prune_two_of_four(model)
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
     notify("choose the folding", 0, 1)
     overrides = config.folding_overrides()
     try:
-        fitted = fit(model.shape, board, clock_mhz=clock, overrides=overrides, name=config.design_name, keep=model.keep)
+        fitted = fit(
+            model.shape,
+            board,
+            clock_mhz=clock,
+            overrides=overrides,
+            name=config.design_name,
+            keep=model.keep,
+            sparse=model.is_two_of_four,
+        )
     except CapacityError as error:
         raise with_alternative(error, model.shape, board, clock, overrides) from None
     notify("write the project", 0, 1)

@@ -24,6 +24,7 @@ from vitforge.design.geometry import EngineGeometry
 END, LINEAR, SCORE, CONTEXT = range(4)
 LEFT, KEY, VALUE, RESIDUAL, LOGITS = range(5)
 FLAGS = ("gelu", "ends_step", "by_token", "replaces", "spares", "loads", "waits", "has_first", "first_half", "fast")
+FLAGS += ("sparse", "next_sparse")
 
 
 class Job(NamedTuple):
@@ -125,15 +126,17 @@ class ArrayUnit:
         gelu = np.frombuffer(stream.take(256), np.int8) if job.flags["gelu"] else None
         half = int(job.flags["first_half"])
         if not job.flags["has_first"]:
-            self.weights.load(stream, half, job.k_tiles)
-        left = self.operand(self.left, job.src, job.tiles, job.k_tiles)
+            self.weights.load(stream, half, job.k_tiles, job.flags["sparse"])
+        k_tiles = job.k_tiles * (2 if job.flags["sparse"] else 1)
+        left = self.operand(self.left, job.src, job.tiles, k_tiles)
         for column in range(job.columns):
             bias, mult, shift = self.weights.params[half].copy()
-            target, matrix = self.weights.targets[half], self.weights.matrix(half, job.k_tiles)
+            target, matrix = self.weights.targets[half], self.weights.matrix(half, k_tiles)
             channels = self.weights.channels[half].copy()
             following = job.k_tiles if column < job.columns - 1 else job.last[0]
             if following:
-                self.weights.load(stream, 1 - half, following)
+                sparse = job.flags["sparse" if column < job.columns - 1 else "next_sparse"]
+                self.weights.load(stream, 1 - half, following, sparse)
             acc = product(left, matrix) + bias
             assert np.abs(acc).max() < 1 << 26
             self.drain(job, requantize(acc, mult, shift), target, gelu, channels)

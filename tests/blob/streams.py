@@ -60,13 +60,13 @@ class WeightBuffer:
     def __init__(self, design: Design, max_k_tiles: int, rng: np.random.Generator) -> None:
         f = design.folding
         self.f, self.max_k_tiles = f, max_k_tiles
-        self.words = rng.integers(-127, 128, (2, max_k_tiles, f.tc, f.tk)).astype(np.int64)
+        self.words = rng.integers(-127, 128, (2, 2 * max_k_tiles, f.tc, f.tk)).astype(np.int64)
         self.targets = rng.integers(0, 5, (2, 4)).tolist()
         self.params = rng.integers(1 << 15, 1 << 16, (2, 3, f.tc)).astype(np.int64)
         self.channels = rng.integers(0, 5, (2, 3, f.tc))  # word, lane and pass of each column
 
-    def load(self, stream: Stream, half: int, k_tiles: int) -> None:
-        """A column tile of the stream."""
+    def load(self, stream: Stream, half: int, steps: int, sparse: bool) -> None:
+        """A column tile of the stream; 2:4 weights are kept as the dense ones that they stand for."""
         f = self.f
         head = stream.take(8 + f.tc)
         self.targets[half] = list(struct.unpack("<4H", head[:8]))
@@ -76,9 +76,26 @@ class WeightBuffer:
         assert (mult >= 1 << 15).all()
         self.params[half] = bias, mult, shift
         self.channels[half] = word | places >> 7 << 8, places & 15, places >> 4 & 7
-        weight = np.frombuffer(stream.take(k_tiles * f.tc * f.tk), np.int8).reshape(k_tiles, f.tc, f.tk)
-        assert weight.min() >= -127 and k_tiles <= self.max_k_tiles
-        self.words[half, :k_tiles] = weight
+        assert steps <= self.max_k_tiles
+        if sparse:
+            parts = [self.sparse_step(stream) for _ in range(steps)]
+            self.words[half, : 2 * steps] = np.concatenate(parts)
+        else:
+            weight = np.frombuffer(stream.take(steps * f.tc * f.tk), np.int8).reshape(steps, f.tc, f.tk)
+            assert weight.min() >= -127
+            self.words[half, :steps] = weight
+
+    def sparse_step(self, stream: Stream) -> Array:
+        """(2, tc, tk): two k tiles, of which each four weights along the reduction have two."""
+        f = self.f
+        values = np.frombuffer(stream.take(f.tc * f.tk), np.int8).reshape(f.tc, f.tk)
+        bits = np.frombuffer(stream.take(f.tc * f.tk // 4), np.uint8)
+        places = (bits[:, None] >> np.array([0, 2, 4, 6]) & 3).reshape(f.tc, f.tk)
+        dense = np.zeros((f.tc, 2 * f.tk), np.int64)
+        for column in range(f.tc):
+            for lane in range(f.tk):
+                dense[column, lane // 2 * 4 + places[column, lane]] += values[column, lane]
+        return dense.reshape(f.tc, 2, f.tk).transpose(1, 0, 2)
 
     def matrix(self, half: int, k_tiles: int) -> Array:
         """(k_tiles * tk, tc) of a half."""

@@ -22,7 +22,7 @@ from vitforge.golden.vit import forward
 from vitforge.model.vit import ViTShape
 from vitforge.quantize.blob import build_blob, build_sections
 from vitforge.quantize.model import QuantModel
-from vitforge.quantize.prune import prune_quantized, random_keep
+from vitforge.quantize.prune import prune_quantized, prune_two_of_four, random_keep
 from vitforge_host.blob import pack_images, read_blob, unpack_results
 from vitforge_host.schedule import chunk_lists
 
@@ -104,6 +104,7 @@ def designs(draw: st.DrawFn) -> Design:
         mlp_slices=draw(st.integers(1, 4)),
         tr=draw(st.sampled_from([tr for tr in range(1, 6) if td_nsa % tr == 0 and td_nmp % tr == 0])),
         lane_banks=draw(st.integers(0, 1)),
+        sparse=draw(st.integers(0, 1)) if tk % 4 == 0 else 0,
     )
     return Design(name="drawn", board=board, shape=drawn, folding=folding, clock_mhz=100.0)
 
@@ -123,11 +124,12 @@ def test_any_shape_on_any_folding(design: Design, count: int, seed: int) -> None
 
 
 @settings(max_examples=200)
-@given(design=designs(), fraction=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
-def test_any_pruned_model_on_any_folding(design: Design, fraction: float, seed: int) -> None:
+@given(design=designs(), fraction=st.floats(0, 1), sparse=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_any_pruned_model_on_any_folding(design: Design, fraction: float, sparse: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     keep = [random_keep(rng, design.shape, fraction) for _ in range(design.shape.depth)]
     model = prune_quantized(random_quant_model(rng, design.shape), keep)
+    model = prune_two_of_four(model) if sparse else model
     pictures = random_images(rng, design.shape, 5)
     np.testing.assert_array_equal(interpret(design, model, pictures, seed), forward(model, pictures))
 

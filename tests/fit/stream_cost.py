@@ -29,14 +29,15 @@ class Job:
 def read_job(design: Design, engine: EngineGeometry, words: tuple[int, ...]) -> Job:
     f, beat = design.folding, design.beat_bytes
     op, gelu, has_first = words[0] & 0xFF, words[0] >> 8 & 1, words[0] >> 15 & 1
+    sparse, next_sparse = words[0] >> 18 & 1, words[0] >> 19 & 1
     k_tiles, columns, tiles = words[1] & 0xFFFF, words[1] >> 16, words[2] & 0xFFFF
 
-    def beats_of(k_tiles: int) -> int:
-        return -(-(8 + f.tc) // beat) + -(-f.tc * 8 // beat) + k_tiles * f.tc * f.tk // beat
+    def beats_of(k_tiles: int, sparse: int = sparse) -> int:
+        return -(-(8 + f.tc) // beat) + -(-f.tc * 8 // beat) + k_tiles * (f.tc * f.tk // beat + sparse)
 
     linear = op == 1
     drains = words[6] >> 16 if linear else engine.drain_groups
-    following = beats_of(words[7] & 0xFFFF) if linear and words[7] & 0xFFFF else 0
+    following = beats_of(words[7] & 0xFFFF, next_sparse) if linear and words[7] & 0xFFFF else 0
     outer, inner = (columns, tiles) if linear else (tiles, columns)
     work = inner * max(k_tiles, drains)
     period = max(work, beats_of(k_tiles)) if linear else work

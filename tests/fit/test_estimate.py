@@ -19,7 +19,7 @@ from vitforge.golden.random_model import random_quant_model
 from vitforge.model.deit import deit_shape
 from vitforge.model.vit import ViTShape
 from vitforge.quantize.blob import build_blob, build_sections
-from vitforge.quantize.prune import prune_quantized, random_keep
+from vitforge.quantize.prune import prune_quantized, prune_two_of_four, random_keep
 from vitforge.timing import costs
 from vitforge.timing.costs import NOTHING, JobCost
 from vitforge.timing.estimate import UNITS, UnitCosts, ddr_bytes, estimate, step_cycles
@@ -61,13 +61,15 @@ def embedding_alone(design: Design) -> JobCost:
     return dataclasses.replace(cost, cycles=cost.cycles - waits)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("fraction", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_array_parts_take_what_their_streams_say(name: str, fraction: float) -> None:
+def test_array_parts_take_what_their_streams_say(name: str, fraction: float, sparse: bool) -> None:
     design, rng = ALL[name], np.random.default_rng(1)
     keep = tuple(random_keep(rng, design.shape, fraction) for _ in range(design.shape.depth))
-    sections = build_sections(design, prune_quantized(quant_model(design, "random"), keep))
-    unit = UnitCosts(design, keep)
+    model = prune_quantized(quant_model(design, "random"), keep)
+    sections = build_sections(design, prune_two_of_four(model) if sparse else model)
+    unit = UnitCosts(design, keep, sparse)
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     found: list[tuple[JobCost, str, list[str]]] = [
         *((cost, "nsa", [f"nsa.{block}"]) for block, cost in enumerate(unit.attentions)),

@@ -29,7 +29,7 @@ DESIGNS = {
                 hidden_dim=64,
                 num_classes=8,
             ),
-            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2, tr=2, lane_banks=1),
+            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2, tr=2, lane_banks=1, sparse=1),
         ),
         # 3 heads of 12 on a k tile of 8; 36 channels, 7 classes; odd drain groups; colour: a patch is longer than the
         # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds.
@@ -46,7 +46,9 @@ DESIGNS = {
                 hidden_dim=45,
                 num_classes=7,
             ),
-            Folding(tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2, lane_banks=1),
+            Folding(
+                tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2, lane_banks=1, sparse=1
+            ),
         ),
         # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square. Two tokens a tile:
         # no more than two images share a class head.
@@ -63,7 +65,7 @@ DESIGNS = {
                 hidden_dim=30,
                 num_classes=3,
             ),
-            Folding(tt_nsa=2, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1),
+            Folding(tt_nsa=2, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, sparse=1),
         ),
         # More tokens a tile than the image has; columns as wide as the reduction; one class.
         _design(

@@ -19,7 +19,7 @@ from vitforge.golden.vit import forward
 from vitforge.model.keep import BlockKeep, mask_shapes
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
-from vitforge.quantize.prune import prune_quantized, random_keep
+from vitforge.quantize.prune import prune_quantized, prune_two_of_four, random_keep
 
 IMAGES = 5  # more than are in flight
 
@@ -74,6 +74,14 @@ def test_a_dimension_with_nothing_left_or_one(overlay: tuple[Design, CsimLibrary
                     mask.flat[mask.size // 2] = bool(left)
             keep.append(BlockKeep(**masks))
         check(overlay, prune_quantized(quant_model(design, "random"), keep))
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+@pytest.mark.parametrize("kind", ["random", "extreme"])
+def test_two_of_four(overlay: tuple[Design, CsimLibrary], fraction: float, kind: str) -> None:
+    """On arrays that take such weights in half the steps, and on those that take them as dense ones."""
+    for seed in range(3):
+        check(overlay, prune_two_of_four(pruned(overlay[0], seed, fraction, kind)))
 
 
 def test_heads_of_different_sizes(overlay: tuple[Design, CsimLibrary]) -> None:

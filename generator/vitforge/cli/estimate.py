@@ -29,8 +29,8 @@ def _estimate_vit(directory: Path, as_json: bool) -> None:
     from vitforge.timing.estimate import estimate as run
 
     project = load_project(directory)
-    design = project.design
-    result = run(design, project.model().keep)
+    design, model = project.design, project.model()
+    result = run(design, model.keep, sparse=model.is_two_of_four)
     if as_json:
         print_json(result.to_json())
         return

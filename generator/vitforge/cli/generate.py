@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     help="Of the blocks' linear weights, the largest in whole tiles: for figures of speed. `vitforge prune` makes a "
     "pruned model of use.",
 )
+@click.option(
+    "--sparsity",
+    type=click.Choice(["dense", "2:4"]),
+    help="2:4: the two largest of every four linear weights that are kept, and arrays that skip the others.",
+)
 @click.option("--n-max", type=int, help="a3: most rows of key and value.  [default: 512]")
 @click.option("--d-max", type=int, help="a3: most elements of a row.  [default: 64]")
 @click.option("--units", type=int, help="a3: pipelines that work side by side.  [default: 1]")
@@ -73,6 +78,7 @@ def generate(
     calibration: str | None,
     clock_mhz: float | None,
     keep: float | None,
+    sparsity: str | None,
     n_max: int | None,
     d_max: int | None,
     units: int | None,
@@ -97,12 +103,12 @@ def generate(
         calibration=calibration,
         clock_mhz=clock_mhz,
         keep=keep,
+        sparsity=sparsity,
         a3=sizes,
     )
     if settings.kernel == "a3":
-        refuse_options(
-            "is an option of kernel vit, and this is kernel a3", model=model, calibration=calibration, keep=keep
-        )
+        of_vit = {"model": model, "calibration": calibration, "keep": keep, "sparsity": sparsity}
+        refuse_options("is an option of kernel vit, and this is kernel a3", **of_vit)
     else:
         refuse_options("is an option of kernel a3, and this is kernel vit", **sizes)
     if settings.board_file:

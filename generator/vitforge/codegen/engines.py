@@ -52,7 +52,9 @@ def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, in
         ("beat_bits", design.axi_bits, "m_axi width"),
         ("beat_bytes", design.beat_bytes, ""),
         ("word_bits", design.word_bits, "tk activations and their address"),
-        ("left_depth", engine.left_depth, "entries: layer norm, inner activations, spare"),
+        ("sparse", f.sparse, "1: 2:4 weights too, two k tiles a step"),
+        ("left_parts", design.left_parts, "memories that entries go to by turns"),
+        ("left_depth", ceil_div(engine.left_depth, design.left_parts), "entries: layer norm, inner activations, spare"),
         ("residual_depth", design.residual_depth, "rows of tr tokens, tc int16 each"),
         ("tr", f.tr, "tokens added to the residual a cycle"),
         ("lane_banks", f.lane_banks, "1: each lane of the residual has an address of its own"),
@@ -68,7 +70,7 @@ def _common_fields(design: Design, engine: EngineGeometry) -> list[tuple[str, in
 
 
 def _tile_beats(design: Design, k_tiles: int) -> int:
-    return design.fc1.param_beats + k_tiles * design.fc1.word_beats
+    return design.fc1.param_beats + k_tiles * (design.fc1.word_beats + design.folding.sparse)
 
 
 def _job_cycles(design: Design, engine: EngineGeometry, k_tiles: int, columns: int) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vitforge.design.design import Design
@@ -30,6 +30,7 @@ class BlockSizes:
     hidden: int  # k tiles that FC2 reads
     fc2: Tiles
     residual_columns: int  # column tiles of all channels
+    sparse: bool = False  # 2:4 weights
 
     @property
     def proj_inputs(self) -> int:
@@ -37,10 +38,11 @@ class BlockSizes:
         return max(1, sum(v for _, v in self.heads))
 
 
-def block_sizes(design: Design, keep: BlockKeep | None = None) -> BlockSizes:
-    """Of a block with masks ``keep``; None: dense."""
+def block_sizes(design: Design, keep: BlockKeep | None = None, *, sparse: bool = False) -> BlockSizes:
+    """Of a block with masks ``keep``, None: dense; ``sparse``: with 2:4 weights, if the arrays take them."""
     f = design.folding
-    return _dense(design) if keep is None else _pruned(keep, f.tk, f.tc, f.lane_banks)
+    sizes = _dense(design) if keep is None else _pruned(keep, f.tk, f.tc, f.lane_banks)
+    return replace(sizes, sparse=sparse and bool(f.sparse))
 
 
 def _dense(design: Design) -> BlockSizes:
@@ -81,7 +83,14 @@ def _pruned(keep: BlockKeep, tk: int, tc: int, lane_banks: int) -> BlockSizes:
     )
 
 
-def tiles_shape(design: Design, k_tiles: int, column_tiles: int) -> LinearShape:
+def tiles_shape(design: Design, k_tiles: int, column_tiles: int, *, sparse: bool = False) -> LinearShape:
     """A matrix of so many whole tiles."""
     f = design.folding
-    return LinearShape(rows=k_tiles * f.tk, columns=column_tiles * f.tc, tc=f.tc, tk=f.tk, beat_bytes=design.beat_bytes)
+    return LinearShape(
+        rows=k_tiles * f.tk,
+        columns=column_tiles * f.tc,
+        tc=f.tc,
+        tk=f.tk,
+        beat_bytes=design.beat_bytes,
+        sparse=sparse,
+    )

@@ -35,6 +35,7 @@ class Folding:
     mlp_slices: int = 1  # runs of token tiles that FC1 and FC2 take one after the other, to share a hidden layer
     tr: int = 1  # tokens that an array adds to the residual in a cycle; divides both td
     lane_banks: int = 0  # 1: each lane of the residual is a memory of its own, so that pruned outputs restore at once
+    sparse: int = 0  # 1: the arrays take 2:4 weights too, two k tiles a step
 
     @property
     def array_dsp_nsa(self) -> int:
@@ -103,32 +104,42 @@ class Design:
         return LinearShape(rows=rows, columns=columns, tc=f.tc, tk=f.tk, beat_bytes=self.beat_bytes)
 
     # --- engines -----------------------------------------------------------------------------------
+    @property
+    def left_parts(self) -> int:
+        """Memories that the entries of a left memory go to by turns: a 2:4 step reads two entries."""
+        return 2 if self.folding.sparse else 1
+
+    def _entries(self, k_tiles: int) -> int:
+        """Entries of a row: whole steps."""
+        return ceil_div(k_tiles, self.left_parts) * self.left_parts
+
     @cached_property
     def nsa(self) -> EngineGeometry:
         """Norm + self-attention: layer norm; Q, then context; a tile of the final norm; patches, if embedded here."""
-        d_tiles = ceil_div(self.shape.embed_dim, self.folding.tk)
+        d_tiles = self._entries(ceil_div(self.shape.embed_dim, self.folding.tk))
         return EngineGeometry(
             tt=self.folding.tt_nsa,
             td=self.folding.td_nsa,
             seq_len=self.shape.seq_len,
             norm_stride=d_tiles,
-            inner_stride=self.attn_dim // self.folding.tk,
+            inner_stride=self._entries(self.attn_dim // self.folding.tk),
             inner_tiles=ceil_div(self.shape.seq_len, self.folding.tt_nsa),
             spare_entries=d_tiles,
-            patch_stride=self.patch.k_tiles if self.folding.embed_nsa else 0,
+            patch_stride=self._entries(self.patch.k_tiles) if self.folding.embed_nsa else 0,
         )
 
     @cached_property
     def nmp(self) -> EngineGeometry:
         """Norm + MLP: layer norm; hidden layer or patches of an image that enters; hidden layer of the class token."""
         tiles = ceil_div(self.shape.seq_len, self.folding.tt_nmp)
-        hidden = ceil_div(self.shape.hidden_dim, self.folding.tk)
+        hidden = self._entries(ceil_div(self.shape.hidden_dim, self.folding.tk))
+        patch = self._entries(self.patch.k_tiles)
         return EngineGeometry(
             tt=self.folding.tt_nmp,
             td=self.folding.td_nmp,
             seq_len=self.shape.seq_len,
-            norm_stride=ceil_div(self.shape.embed_dim, self.folding.tk),
-            inner_stride=hidden if self.folding.embed_nsa else max(hidden, self.patch.k_tiles),
+            norm_stride=self._entries(ceil_div(self.shape.embed_dim, self.folding.tk)),
+            inner_stride=hidden if self.folding.embed_nsa else max(hidden, patch),
             inner_tiles=ceil_div(tiles, self.folding.mlp_slices),
             spare_entries=hidden,
         )

@@ -24,6 +24,7 @@ from vitforge.design.rules import (
     largest_field,
 )
 from vitforge.errors import CapacityError, ConfigError, VitforgeError
+from vitforge.model.keep import GROUP
 from vitforge.model.vit import ViTShape
 from vitforge.timing.costs import patch_embedding
 from vitforge.timing.estimate import Estimate, Keeps, UnitCosts, estimate
@@ -86,12 +87,12 @@ def _engine(design: Design, cycles: int, embeds: int, dsp: int, values: tuple[in
     return _Engine(cycles=cycles, embedding=patch_embedding(here, 0).work, dsp=dsp, values=values)
 
 
-def _least(folding: Folding, td: int, keep: Keeps) -> Folding:
-    """``folding`` as fast as its drains can be: all that leave a pruned layer go to the residual at once."""
-    return replace(folding, tr=td, lane_banks=1) if keep else folding
+def _least(folding: Folding, td: int, quick: bool) -> Folding:
+    """``folding`` as fast as its drains can be, if ``quick``: all that leave a layer go to the residual at once."""
+    return replace(folding, tr=td, lane_banks=1) if quick else folding
 
 
-def _nsa_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[_Engine]:
+def _nsa_choices(base: Design, keep: Keeps, sparse: bool, overrides: Mapping[str, int]) -> list[_Engine]:
     f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
     sizes = (
@@ -99,13 +100,13 @@ def _nsa_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> lis
     )
     for tt in sizes:
         for td in _drains(tt, f.tc, base.head_dim_padded // f.tk, overrides.get("td_nsa"), tr):
-            design = replace(base, folding=_least(replace(f, tt_nsa=tt, td_nsa=td), td, keep))
-            cycles = sum(job.cycles for job in UnitCosts(design, keep).attentions)
+            design = replace(base, folding=_least(replace(f, tt_nsa=tt, td_nsa=td), td, bool(keep) or sparse))
+            cycles = sum(job.cycles for job in UnitCosts(design, keep, sparse).attentions)
             found.append(_engine(design, cycles, 1, design.folding.array_dsp_nsa, (tt, td)))
     return found
 
 
-def _nmp_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[_Engine]:
+def _nmp_choices(base: Design, keep: Keeps, sparse: bool, overrides: Mapping[str, int]) -> list[_Engine]:
     f, tr = base.folding, overrides.get("tr", 1)
     found: list[_Engine] = []
     sizes = (
@@ -117,8 +118,8 @@ def _nmp_choices(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> lis
         for td in _drains(tt, f.tc, base.fc1.k_tiles, overrides.get("td_nmp"), tr):
             for count in slices:
                 folding = replace(f, tt_nmp=tt, td_nmp=td, mlp_slices=count)
-                design = replace(base, folding=_least(folding, td, keep))
-                cycles = sum(job.cycles for job in UnitCosts(design, keep).mlps)
+                design = replace(base, folding=_least(folding, td, bool(keep) or sparse))
+                cycles = sum(job.cycles for job in UnitCosts(design, keep, sparse).mlps)
                 found.append(_engine(design, cycles, 0, design.folding.array_dsp_nmp, (tt, td, count)))
     return found
 
@@ -136,7 +137,7 @@ def _residuals(td_nsa: int, td_nmp: int, pruned: bool, overrides: Mapping[str, i
     return [(tr, lanes) for tr in tokens if td_nsa % tr == 0 and td_nmp % tr == 0 for lanes in banks]
 
 
-def _candidates(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list[Candidate]:
+def _candidates(base: Design, keep: Keeps, sparse: bool, overrides: Mapping[str, int]) -> list[Candidate]:
     """Every legal folding that may be the best one, fewest cycles first.
 
     Those beyond the board's DSPs are left out, but for the smallest pair of arrays, for a refusal to name. So is one
@@ -147,8 +148,10 @@ def _candidates(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list
     for tk, tc in lane_choices(base.board):
         if overrides.get("tk", tk) != tk or overrides.get("tc", tc) != tc:
             continue
+        if base.folding.sparse and tk % GROUP:
+            continue
         lanes = replace(base, folding=replace(base.folding, tk=tk, tc=tc))
-        nsa, nmp = sorted(_nsa_choices(lanes, keep, overrides)), sorted(_nmp_choices(lanes, keep, overrides))
+        nsa, nmp = (sorted(choices(lanes, keep, sparse, overrides)) for choices in (_nsa_choices, _nmp_choices))
         if not nsa or not nmp:
             continue
         least = min(choice.dsp for choice in nsa) + min(choice.dsp for choice in nmp)
@@ -158,13 +161,13 @@ def _candidates(base: Design, keep: Keeps, overrides: Mapping[str, int]) -> list
                     (tt_nsa, td_nsa), (tt_nmp, td_nmp, slices) = one.values, other.values
                     for embeds in _embedders(base, overrides):
                         cycles = max(one.cycles + embeds * one.embedding, other.cycles + (1 - embeds) * other.embedding)
-                        for tr, lane_banks in _residuals(td_nsa, td_nmp, bool(keep), overrides):
+                        for tr, lane_banks in _residuals(td_nsa, td_nmp, bool(keep) or sparse, overrides):
                             values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices, tr, lane_banks)
-                            found.append((cycles, values))
+                            found.append((cycles, (*values, base.folding.sparse)))
     return sorted(found)
 
 
-def _best(base: Design, keep: Keeps, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
+def _best(base: Design, keep: Keeps, sparse: bool, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
     """The best that fits, and what the one that comes closest lacks.
 
     The best takes the smallest share of the board among those within `WORTHWHILE` of the fastest, and has no idle
@@ -188,7 +191,7 @@ def _best(base: Design, keep: Keeps, found: list[Candidate]) -> tuple[Fitting | 
         if lacks:
             closest = min(closest or lacks, lacks)
             continue
-        timing = estimate(design, keep)
+        timing = estimate(design, keep, sparse=sparse)
         fastest = min(fastest, timing.cycles_per_image)
         fitting.append((design, used, timing))
     return _choose(fitting), closest
@@ -240,10 +243,12 @@ def fit(
     overrides: Mapping[str, int] | None = None,
     name: str = "vitforge",
     keep: Keeps = (),
+    sparse: bool = False,
 ) -> FitResult:
     """The folding of highest throughput for ``shape`` on ``board``; deterministic. It holds the dense model.
 
     keep : masks of each block of a pruned model, whose throughput counts then
+    sparse : its weights are 2:4, and the arrays take such
     clock_mhz : PL clock [MHz]; the board's default if None
     overrides : folding values to insist on
 
@@ -258,10 +263,11 @@ def fit(
     check_shape(shape, board)
     check_overrides(board, overrides)
     check_embedding(shape, overrides)
-    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1)
+    built = int(overrides.get("sparse", sparse))
+    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1, sparse=built)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
-    found = _candidates(base, keep, overrides)
-    best, closest = _best(base, keep, found)
+    found = _candidates(base, keep, sparse, overrides)
+    best, closest = _best(base, keep, sparse, found)
     if best is None:
         raise _refuse(base, overrides, found, closest)
     design, used, timing = best

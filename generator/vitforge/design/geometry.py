@@ -20,10 +20,16 @@ class LinearShape:
     tc: int
     tk: int
     beat_bytes: int
+    sparse: bool = False  # 2:4 weights: a step takes two k tiles
 
     @property
     def k_tiles(self) -> int:
         return ceil_div(self.rows, self.tk)
+
+    @property
+    def steps(self) -> int:
+        """Cycles of a tile on the array."""
+        return ceil_div(self.k_tiles, 2) if self.sparse else self.k_tiles
 
     @property
     def column_tiles(self) -> int:
@@ -42,7 +48,7 @@ class LinearShape:
     @property
     def tile_beats(self) -> int:
         """Beats of one column tile in the stream."""
-        return self.param_beats + self.k_tiles * self.word_beats
+        return self.param_beats + self.steps * (self.word_beats + self.sparse)
 
 
 @dataclass(frozen=True, kw_only=True)

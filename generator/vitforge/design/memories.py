@@ -87,9 +87,9 @@ def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_ti
     return [
         Memory(
             name=f"{name}_left",
-            banks=engine.tt * (f.tk // f.tc),
+            banks=engine.tt * (f.tk // f.tc) * design.left_parts,
             width_bits=8 * f.tc,
-            depth=engine.left_depth,
+            depth=ceil_div(engine.left_depth, design.left_parts),
             may_be_uram=True,
         ),
         Memory(
@@ -98,9 +98,18 @@ def _engine_memories(design: Design, name: str, engine: EngineGeometry, max_k_ti
             width_bits=design.axi_bits,
             depth=2 * max_k_tiles,
         ),
+        *_pick_memory(design, name, max_k_tiles),
         Memory(name=f"{name}_norm_values", banks=1, width_bits=16 * f.tc, depth=design.norm_fifo_depth, is_fifo=True),
         Memory(name=f"{name}_norm_records", banks=f.tc, width_bits=49, depth=design.channel_tiles),
     ]
+
+
+def _pick_memory(design: Design, name: str, max_k_tiles: int) -> list[Memory]:
+    """Places of 2:4 weights, beside the weight tiles."""
+    f = design.folding
+    bits, depth = 2 * f.tc * f.tk, 2 * max_k_tiles
+    memory = Memory(name=f"{name}_picks", banks=1, width_bits=bits, depth=depth, is_distributed=True)
+    return [memory] if f.sparse else []
 
 
 def _attention_memories(design: Design) -> list[Memory]:

@@ -22,6 +22,7 @@ _ROOT_LUT, _ROOT_FF = 3600, 3000  # root and quotient of a token, shared over ei
 _VARIANCE_LUT, _VARIANCE_FF = 1200, 1400  # channels * squares (10 x 40 bits) and sum * sum (26 x 26)
 _DIVIDER_LUT, _DIVIDER_FF = 900, 1300  # softmax reciprocal, a bit a stage
 _OPERAND_LUT = 1  # a bit of the left operand: multiplexer of two memories
+# 2:4 weights: a bit of what a lane of a column chooses, four to one in a LUT; and of the pool that it chooses from.
 _RESIDUAL_LUT = 6  # a bit of a residual word: four units take turns at four memories
 _UNIT_LUT, _UNIT_FF = 2600, 3400  # a fetcher and its m_axi adapter, the control and the addresses of a unit
 _UNITS = 5
@@ -170,6 +171,7 @@ def resources(design: Design) -> Resources:
         + 2 * (_ROOT_LUT + _VARIANCE_LUT)
         + _DIVIDER_LUT
         + operands * _OPERAND_LUT
+        + f.sparse * operands * (f.tc + 1)
         + 16 * f.tc * _RESIDUAL_LUT
         + _UNITS * _UNIT_LUT
         + placed.lut

@@ -17,7 +17,7 @@ MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
 MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
 _SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1, "tr": 1}
-_FLAGS = ("embed_nsa", "lane_banks")
+_FLAGS = ("embed_nsa", "lane_banks", "sparse")
 RESIDUAL_TOKENS = (1, 2, 4)  # that an array may add to the residual in a cycle
 FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
 WORD_LIMIT = 1 << 9  # and words of the residual in 9

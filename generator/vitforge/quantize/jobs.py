@@ -139,6 +139,7 @@ def _projection(
     *,
     class_token_only: bool,
     fast: bool,
+    sparse: bool,
 ) -> list[LinearJob]:
     """proj reads the padded heads: zero rows where they are padded."""
     dim, nsa = design.shape.head_dim, design.nsa
@@ -157,6 +158,7 @@ def _projection(
         spares=class_token_only and bool(design.folding.embed_nsa),
         loads=True,
         fast=fast,
+        sparse=sparse,
     )
 
 
@@ -165,7 +167,9 @@ def _heads_title(what: str, heads: Sequence[HeadPlace]) -> str:
     return f"{what}, head {first}" if first == last else f"{what}, heads {first} to {last}"
 
 
-def self_attention(design: Design, block: QuantBlock, keep: BlockKeep, *, class_token_only: bool) -> list[Job]:
+def self_attention(
+    design: Design, block: QuantBlock, keep: BlockKeep, *, class_token_only: bool, sparse: bool = False
+) -> list[Job]:
     """Slots of a block: the scores of one head beside the context of the head before.
 
     The first slot's scores come as early as they can, so that softmax works under the other heads' projections. From
@@ -179,18 +183,19 @@ def self_attention(design: Design, block: QuantBlock, keep: BlockKeep, *, class_
     end = ArrayJob(op=ArrayOp.END, name=END)
     patches = class_token_only and bool(design.folding.embed_nsa)
     flags = {"loads": patches, "fast": patches}
+    linear = {**flags, "sparse": sparse}
     jobs: list[Job] = []
-    last = _projection(design, block, keep, heads, class_token_only=class_token_only, fast=patches)
+    last = _projection(design, block, keep, heads, class_token_only=class_token_only, fast=patches, sparse=sparse)
     if not heads:
         return [*last] or [_nothing(design, block.proj)]
     if class_token_only:
         title = "queries of the class token"
-        jobs.append(_projections(design, block, keep, heads, "q", token_tiles=1, name=title, **flags))
+        jobs.append(_projections(design, block, keep, heads, "q", token_tiles=1, name=title, **linear))
     parts = "kv" if class_token_only else "qkv"
 
     def projections(some: list[HeadPlace]) -> LinearJob:
         title = _heads_title(parts.upper(), some)
-        return _projections(design, block, keep, some, parts, token_tiles=everything, name=title, **flags)
+        return _projections(design, block, keep, some, parts, token_tiles=everything, name=title, **linear)
 
     jobs += [projections(heads[:1]), _score(design, block, heads[0], tiles, **flags)]
     if len(heads) > 1:
@@ -220,7 +225,7 @@ def _fc1(design: Design, block: QuantBlock, keep: BlockKeep, base: int, **job: A
     return linear_job(design, layer, targets, gelu=np.asarray(block.gelu, np.int8).tobytes(), **job)
 
 
-def mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
+def mlp(design: Design, block: QuantBlock, keep: BlockKeep, *, sparse: bool = False) -> list[Job]:
     """FC1 and FC2 of each slice of the tokens; under the last FC2 the next layer norm may arrive."""
     nmp = design.nmp
     jobs: list[Job] = []
@@ -239,6 +244,7 @@ def mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
                     src=src,
                     token_tiles=part.tiles,
                     drains=nmp.drain_groups,
+                    sparse=sparse,
                 )
             )
         jobs += _residual_jobs(
@@ -253,18 +259,19 @@ def mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
             token_tiles=part.tiles,
             seq_len=part.tokens,
             loads=part.is_last,
+            sparse=sparse,
         )
     return jobs
 
 
-def class_token_mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[Job]:
+def class_token_mlp(design: Design, block: QuantBlock, keep: BlockKeep, *, sparse: bool = False) -> list[Job]:
     """The last MLP, of the class token's tile.
 
     If this array embeds, the hidden region takes the patches of the next image meanwhile, and the result leaves its
     row to that image; else it is in the spare row already.
     """
     nmp, moved = design.nmp, bool(design.folding.embed_nsa)
-    flags = {"loads": not moved, "fast": not moved}
+    flags = {"loads": not moved, "fast": not moved, "sparse": sparse}
     jobs: list[Job] = []
     if keep.hidden.any() and keep.fc2.any():
         title = "FC1 of the class token"
@@ -284,6 +291,7 @@ def class_token_mlp(design: Design, block: QuantBlock, keep: BlockKeep) -> list[
         seq_len=1,
         loads=True,
         fast=not moved,
+        sparse=sparse,
     )
     return [*jobs, *fc2] or [_nothing(design, block.fc2)]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge.model.keep import DENSE, BlockKeep
+from vitforge.model.keep import DENSE, TWO_OF_FOUR, BlockKeep
 from vitforge.model.vit import ViTShape
 
 IntArray = NDArray[np.signedinteger]
@@ -70,6 +70,11 @@ class QuantModel:
     scales: Mapping[str, float] = field(repr=False)  # tensor name -> scale (value of one LSB)
     keep: tuple[BlockKeep, ...] = field(default=(), repr=False)  # of each block; none: nothing is pruned
     sparsity: str = DENSE  # of what is kept of the blocks' linear weights
+
+    @property
+    def is_two_of_four(self) -> bool:
+        """Whether the blocks' linear weights are 2:4."""
+        return self.sparsity == TWO_OF_FOUR
 
     @property
     def feature_scale(self) -> float:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
+from vitforge.errors import ModelError
+from vitforge.model.keep import GROUP, GROUP_KEPT
 from vitforge.quantize.model import QuantLinear, QuantNorm
 
 ZERO_MULT, ZERO_SHIFT = 1 << 15, 16  # parameters of a padding column: 0 stays 0
@@ -107,8 +109,10 @@ class ArrayJob:
     waits: bool = False  # a section of them must be complete first
     has_first: bool = False  # the first weight tile came with the job before
     first_half: int = 0  # of the weight buffer, that holds it
+    sparse: bool = False  # 2:4 weights: a step of the reduction takes two k tiles
+    next_sparse: bool = False  # the same of the next linear job
     next_k_tiles: int = 0  # of the first weight tile of the next linear job; 0: it comes with that job
-    k_tiles: int = 0
+    k_tiles: int = 0  # steps of the reduction
     column_tiles: int = 0
     token_tiles: int = 0
     seq_len: int = 0  # keys of softmax, rows of the residual, images of the class head
@@ -122,6 +126,7 @@ class ArrayJob:
     def encode(self) -> bytes:
         flags: tuple[bool, ...] = (self.has_gelu, self.ends_step, self.by_token, self.replaces, self.spares)
         flags += (self.loads, self.waits, self.has_first, bool(self.first_half), self.fast)
+        flags += (self.sparse, self.next_sparse)
         last = (self.next_k_tiles, 0) if self.op == ArrayOp.LINEAR else self.context_scale
         return _words(
             self.op | sum(flag << 8 + i for i, flag in enumerate(flags)),
@@ -162,6 +167,7 @@ def encode_jobs(jobs: Sequence[ArrayJob | LinearJob]) -> bytes:
             has_first=done > 0,
             first_half=half,
             next_k_tiles=following.job.k_tiles if following else 0,
+            next_sparse=following.job.sparse if following else False,
         )
         tiles = item.tiles[done > 0 :] + (following.tiles[:1] if following else ())
         stream += job.encode() + item.table + b"".join(tiles)
@@ -196,14 +202,45 @@ class NormJob:
         )
 
 
-def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) -> bytes:
-    """The column tiles of ``layer``, in order: target, parameters, then k tiles of (column, lane) int8 weights."""
+def _dense_words(design: Design, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """(columns, inputs), in whole tiles -> (column tiles, bytes): k tiles of (column, lane) weights."""
+    f = design.folding
+    parts = weight.reshape(-1, f.tc, weight.shape[1] // f.tk, f.tk).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(parts).reshape(len(parts), -1).view(np.uint8)
+
+
+def _sparse_words(design: Design, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """The same of a 2:4 matrix: steps of (column, lane) weights, two of each four, with a beat of their places behind.
+
+    Raises ModelError where a group of four has more than two weights.
+    """
+    f = design.folding
+    groups = weight.reshape(len(weight), -1, GROUP)
+    if ((groups != 0).sum(axis=-1) > GROUP_KEPT).any():
+        raise ModelError("a matrix that is to be 2:4 has more than two weights in a group of four")
+    places = np.sort(np.argsort(groups == 0, axis=-1, kind="stable")[..., :GROUP_KEPT], axis=-1)
+    values = np.take_along_axis(groups, places, axis=-1)
+
+    def steps(part: NDArray) -> NDArray[np.uint8]:
+        lanes = part.reshape(-1, f.tc, weight.shape[1] // (2 * f.tk), f.tk).transpose(0, 2, 1, 3)
+        return lanes.reshape(*lanes.shape[:2], -1).astype(np.int8).view(np.uint8)
+
+    four = steps(places).reshape(len(weight) // f.tc, -1, f.tc * f.tk // 4, 4)
+    picks = (four << np.array([0, 2, 4, 6], np.uint8)).sum(axis=-1).astype(np.uint8)
+    beat = np.zeros((*picks.shape[:2], design.beat_bytes), np.uint8)
+    beat[..., : picks.shape[2]] = picks
+    return np.concatenate([steps(values), beat], axis=-1).reshape(len(weight) // f.tc, -1)
+
+
+def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], *, sparse: bool = False) -> bytes:
+    """The column tiles of ``layer``, in order: target, parameters, then the weights, dense or 2:4."""
     f, beat = design.folding, design.beat_bytes
     columns, rows = layer.weight.shape
-    tiles, k_tiles = ceil_div(columns, f.tc), ceil_div(rows, f.tk)
-    weight = np.zeros((tiles * f.tc, k_tiles * f.tk), np.int8)
+    unit = 2 * f.tk if sparse else f.tk
+    tiles, inputs = ceil_div(columns, f.tc), ceil_div(rows, unit) * unit
+    weight = np.zeros((tiles * f.tc, inputs), np.int8)
     weight[:columns, :rows] = layer.weight
-    words = weight.reshape(tiles, f.tc, k_tiles, f.tk).transpose(0, 2, 1, 3).reshape(tiles, -1)
+    words = (_sparse_words if sparse else _dense_words)(design, weight)
     records = np.zeros(tiles * f.tc, _COLUMN)
     records["mult"], records["shift"] = ZERO_MULT, ZERO_SHIFT
     for name in ("bias", "mult", "shift"):
@@ -216,7 +253,7 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target]) 
     stream = np.zeros((tiles, head_bytes + param_bytes + words.shape[1]), np.uint8)
     stream[:, : heads.shape[1]] = heads
     stream[:, head_bytes : head_bytes + f.tc * _COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
-    stream[:, head_bytes + param_bytes :] = words.view(np.uint8)
+    stream[:, head_bytes + param_bytes :] = words
     return stream.tobytes()
 
 
@@ -230,6 +267,7 @@ def linear_job(
     token_tiles: int,
     drains: int,
     gelu: bytes = b"",
+    sparse: bool = False,
     **flags: bool | int,
 ) -> LinearJob:
     """A LINEAR job with its activation table and column tiles, one a target.
@@ -242,14 +280,15 @@ def linear_job(
         op=ArrayOp.LINEAR,
         name=name,
         has_gelu=bool(gelu),
-        k_tiles=ceil_div(layer.weight.shape[1], design.folding.tk),
+        k_tiles=ceil_div(layer.weight.shape[1], design.folding.tk * (2 if sparse else 1)),
+        sparse=sparse,
         column_tiles=len(targets),
         token_tiles=token_tiles,
         src=src,
         drains=drains,
         **flags,  # type: ignore[arg-type]
     )
-    data = column_tiles(design, layer, targets)
+    data = column_tiles(design, layer, targets, sparse=sparse)
     size = len(data) // len(targets)
     tiles = tuple(data[first : first + size] for first in range(0, len(data), size))
     return LinearJob(job=job, table=gelu, tiles=tiles)

@@ -43,10 +43,11 @@ def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
 def array_sections(design: Design, model: QuantModel) -> dict[str, list[Job]]:
     """The jobs of those sections that are rows of jobs: of each block, and of an image that enters."""
     found: dict[str, list[Job]] = {}
+    sparse = model.is_two_of_four and bool(design.folding.sparse)
     for i, block in enumerate(model.blocks):
         early, keep = _is_early(design, i), keep_of(model, i)
-        found[f"nsa.{i}"] = self_attention(design, block, keep, class_token_only=early)
-        found[f"nmp.{i}"] = class_token_mlp(design, block, keep) if early else mlp(design, block, keep)
+        found[f"nsa.{i}"] = self_attention(design, block, keep, class_token_only=early, sparse=sparse)
+        found[f"nmp.{i}"] = (class_token_mlp if early else mlp)(design, block, keep, sparse=sparse)
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     return {**found, f"{embedder}.embed": patch_embedding(design, model.patch)}
 

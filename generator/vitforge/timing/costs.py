@@ -61,10 +61,10 @@ def linear_job(
     """
     columns = shape.column_tiles if columns is None else columns
     drains = engine.drain_groups if drains is None else drains
-    work = token_tiles * max(shape.k_tiles, drains)
+    work = token_tiles * max(shape.steps, drains)
     period = max(work, shape.tile_beats)
     cycles = (columns - 1) * period + max(work + drains, next_beats)
-    products = columns * token_tiles * shape.k_tiles
+    products = columns * token_tiles * shape.steps
     before = loop("gelu_beat", 256 // design.beat_bytes) if gelu else 0
     before += loop("first_tile_beat", shape.tile_beats) if is_first else 0
     # While the array multiplies a word every other cycle, unless they come fast enough; else every cycle.
@@ -116,18 +116,19 @@ def _residual_jobs(
     token_tiles: int,
     tokens: int,
     *,
+    sparse: bool,
     next_beats: int = 0,
     is_first: bool = False,
     loads: bool = True,
     fast: bool = False,
 ) -> JobCost:
     """Jobs that add to the residual, one for each number of passes. ``tokens`` of a token tile leave."""
-    total, beats = NOTHING, tiles_shape(design, k_tiles, 1).tile_beats
+    total, beats = NOTHING, tiles_shape(design, k_tiles, 1, sparse=sparse).tile_beats
     for number, (passes, columns) in enumerate(tiles):
         total += linear_job(
             design,
             engine,
-            tiles_shape(design, k_tiles, columns),
+            tiles_shape(design, k_tiles, columns, sparse=sparse),
             token_tiles,
             drains=passes * ceil_div(tokens, design.folding.tr),
             is_first=is_first and number == 0,
@@ -149,9 +150,9 @@ def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_tok
     engine, f = design.nsa, design.folding
     tiles = 1 if class_token_only else engine.token_tiles
     per_k_tile = f.tk // f.tc
-    shape = tiles_shape(design, sizes.norm1, 1)
+    shape = tiles_shape(design, sizes.norm1, 1, sparse=sizes.sparse)
     patches = class_token_only and bool(f.embed_nsa)  # of the next image may arrive from the first job on
-    proj_beats = tiles_shape(design, sizes.proj_inputs, 1).tile_beats
+    proj_beats = tiles_shape(design, sizes.proj_inputs, 1, sparse=sizes.sparse).tile_beats
     restored = ((1, sizes.residual_columns),) if patches else sizes.proj
     following = proj_beats if restored else 0
 
@@ -176,7 +177,15 @@ def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_tok
 
     tokens = 1 if class_token_only else engine.tt
     last = _residual_jobs(
-        design, engine, sizes.proj_inputs, restored, tiles, tokens, is_first=not sizes.heads, fast=patches
+        design,
+        engine,
+        sizes.proj_inputs,
+        restored,
+        tiles,
+        tokens,
+        sparse=sizes.sparse,
+        is_first=not sizes.heads,
+        fast=patches,
     )
     ends = JobCost(cycles=2 * CALL_CYCLES, work=0)
     if not sizes.heads:
@@ -208,8 +217,8 @@ def class_head(design: Design) -> list[JobCost]:
 
 
 def _fc1(design: Design, sizes: BlockSizes, token_tiles: int, **job: bool | int) -> JobCost:
-    shape = tiles_shape(design, sizes.norm2, sizes.fc1_columns)
-    beats = tiles_shape(design, sizes.hidden, 1).tile_beats
+    shape = tiles_shape(design, sizes.norm2, sizes.fc1_columns, sparse=sizes.sparse)
+    beats = tiles_shape(design, sizes.hidden, 1, sparse=sizes.sparse).tile_beats
     return linear_job(design, design.nmp, shape, token_tiles, next_beats=beats, gelu=True, **job)  # type: ignore[arg-type]
 
 
@@ -223,7 +232,7 @@ def mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
         is_first = part.first_tile == 0
         if sizes.fc1_columns:
             total += _fc1(design, sizes, part.tiles, is_first=is_first)
-        following = 0 if part.is_last else tiles_shape(design, sizes.norm2, 1).tile_beats
+        following = 0 if part.is_last else tiles_shape(design, sizes.norm2, 1, sparse=sizes.sparse).tile_beats
         total += _residual_jobs(
             design,
             engine,
@@ -231,6 +240,7 @@ def mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
             sizes.fc2,
             part.tiles,
             engine.tt,
+            sparse=sizes.sparse,
             next_beats=following,
             is_first=is_first and not sizes.fc1_columns,
             loads=part.is_last,
@@ -249,7 +259,15 @@ def class_token_mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
     if sizes.fc1_columns:
         fc1 = _fc1(design, sizes, 1, drains=1, stores=True, is_first=True, loads=patches, fast=patches)
     return fc1 + _residual_jobs(
-        design, design.nmp, sizes.hidden, restored, 1, 1, is_first=not sizes.fc1_columns, fast=patches
+        design,
+        design.nmp,
+        sizes.hidden,
+        restored,
+        1,
+        1,
+        sparse=sizes.sparse,
+        is_first=not sizes.fc1_columns,
+        fast=patches,
     )
 
 

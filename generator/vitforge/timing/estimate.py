@@ -61,12 +61,13 @@ class UnitCosts:
 
     design: Design
     keep: Keeps = ()
+    sparse: bool = False  # 2:4 weights
 
     @cached_property
     def sizes(self) -> list[BlockSizes]:
         """Of each block."""
         keep = self.keep or (None,) * self.design.shape.depth
-        return [block_sizes(self.design, masks) for masks in keep]
+        return [block_sizes(self.design, masks, sparse=self.sparse) for masks in keep]
 
     @cached_property
     def attentions(self) -> list[JobCost]:
@@ -208,9 +209,9 @@ def macs_per_image(design: Design, keep: Keeps = ()) -> int:
     return s.num_patches * s.patch_len * d + n * weights + n * n * products + d * s.num_classes
 
 
-def linear_beats(design: Design, keep: Keeps = ()) -> int:
+def linear_beats(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
     """Beats of the weights of all blocks, each read once."""
-    rows = [block_sizes(design, masks) for masks in keep or (None,) * design.shape.depth]
+    rows = [block_sizes(design, masks, sparse=sparse) for masks in keep or (None,) * design.shape.depth]
     return sum(attention + mlp for attention, mlp in (_block_beats(design, sizes) for sizes in rows))
 
 
@@ -219,7 +220,7 @@ def _block_beats(design: Design, sizes: BlockSizes) -> tuple[int, int]:
     per_k_tile = design.folding.tk // design.folding.tc
 
     def beats(k_tiles: int, columns: int) -> int:
-        return columns * tiles_shape(design, k_tiles, 1).tile_beats
+        return columns * tiles_shape(design, k_tiles, 1, sparse=sizes.sparse).tile_beats
 
     def count(tiles: Tiles) -> int:
         return sum(columns for _, columns in tiles)
@@ -229,7 +230,7 @@ def _block_beats(design: Design, sizes: BlockSizes) -> tuple[int, int]:
     return attention, beats(sizes.norm2, sizes.fc1_columns) + beats(sizes.hidden, count(sizes.fc2))
 
 
-def ddr_bytes(design: Design, keep: Keeps = ()) -> int:
+def ddr_bytes(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
     """Bytes that one image costs DDR: weights once a slice, layer-norm records, tables, the image itself.
 
     Descriptors and activation tables, a few beats each, are not counted.
@@ -239,7 +240,7 @@ def ddr_bytes(design: Design, keep: Keeps = ()) -> int:
     if design.finishes_early:  # once for a group of images
         beats += ceil_div(design.head.column_tiles * design.head.tile_beats, design.head_images)
     for block, masks in enumerate(keep or (None,) * depth):
-        attention, mlp = _block_beats(design, block_sizes(design, masks))
+        attention, mlp = _block_beats(design, block_sizes(design, masks, sparse=sparse))
         passes = 1 if design.finishes_early and block == depth - 1 else slices
         beats += attention + passes * mlp
     tc = design.folding.tc
@@ -248,12 +249,12 @@ def ddr_bytes(design: Design, keep: Keeps = ()) -> int:
     return beats * design.beat_bytes + 4 * design.result_words
 
 
-def _ddr_cycles(design: Design, keep: Keeps) -> int:
+def _ddr_cycles(design: Design, keep: Keeps, sparse: bool) -> int:
     """Cycles an image at the DDR's modelled bandwidth; 0 where the board's is not known."""
     if design.board.ddr_gbps is None:
         return 0
     bytes_per_cycle = design.board.ddr_gbps * 1e9 * DDR_EFFICIENCY / (design.clock_mhz * 1e6)
-    return int(ddr_bytes(design, keep) / bytes_per_cycle)
+    return int(ddr_bytes(design, keep, sparse=sparse) / bytes_per_cycle)
 
 
 def _needed_macs(design: Design, keep: Keeps) -> dict[str, int]:
@@ -275,12 +276,12 @@ def _needed_macs(design: Design, keep: Keeps) -> dict[str, int]:
     return needed
 
 
-def estimate(design: Design, keep: Keeps = ()) -> Estimate:
-    """Modelled steady state and latency of ``design`` with a model of the masks ``keep``."""
-    unit = UnitCosts(design, keep)
+def estimate(design: Design, keep: Keeps = (), *, sparse: bool = False) -> Estimate:
+    """Modelled steady state and latency of ``design`` with a model of the masks ``keep``, and with 2:4 weights."""
+    unit = UnitCosts(design, keep, sparse)
     steps = unit.steady_steps()
     from_units = sum(map(step_cycles, steps)) / 4
-    cycles = max(from_units, _ddr_cycles(design, keep))
+    cycles = max(from_units, _ddr_cycles(design, keep, sparse))
     busy = {name: sum(step.get(name, NOTHING).cycles for step in steps) / 4 / cycles for name in UNITS}
     limited_by = "ddr" if cycles > from_units else max(busy, key=busy.__getitem__)
     heads, tiles = sum(len(sizes.heads) for sizes in unit.sizes), design.nsa.token_tiles
@@ -299,7 +300,7 @@ def estimate(design: Design, keep: Keeps = ()) -> Estimate:
         array_busy={name: round(value / cycles, 4) for name, value in work.items()},
         array_efficiency={name: round(needed[name] / (peak[name] * cycles), 4) for name in peak},
         engine_balance=round(loads[0] / loads[1], 4),
-        ddr_bytes_per_image=ddr_bytes(design, keep),
+        ddr_bytes_per_image=ddr_bytes(design, keep, sparse=sparse),
         macs_per_image=macs,
         dsp_roof_fraction=round(macs / (2 * design.board.dsp * cycles), 4),
         limited_by=limited_by,

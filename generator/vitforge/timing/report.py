@@ -182,7 +182,7 @@ def steady_report(
     total = window[1] - window[0]
     per_image = total / IN_FLIGHT
     fps = design.clock_mhz * 1e6 / per_image
-    macs, moved = macs_per_image(design, model.keep), ddr_bytes(design, model.keep)
+    macs, moved = macs_per_image(design, model.keep), ddr_bytes(design, model.keep, sparse=model.is_two_of_four)
     loads = sorted(array_cycles(steady, engine)[0] for engine in ARRAYS)
     used = [fifo for fifo in fifos if whole.streams[fifo.path].tokens]
     return TraceReport(

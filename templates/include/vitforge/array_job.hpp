@@ -27,20 +27,30 @@ inline TileTarget attention_target(const ArrayJob &job, const ArrayPosition<C> &
 // Both operands of a cycle, from the memories of the job's kind.
 template <class C>
 inline void read_operands(const ArrayJob &job, const JobBounds &bounds, const ArrayPosition<C> &at, int half,
-                          const int8 left[C::left_depth][C::tt][C::groups][C::tc],
+                          const int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc],
                           const int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
                           const int8 value[C::value_depth][C::value_banks][C::tc],
                           const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                           const int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
-                          int8 left_operand[C::tt][C::tk], int8 right_operand[C::tc][C::tk]) {
+                          const uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes],
+                          int8 left_operand[C::tt][LanePool<C>::size], int8 right_operand[C::tc][C::tk],
+                          int pick[C::tc][C::tk]) {
 #pragma HLS inline
+    if (C::sparse) {
+        pick_own<C>(pick);
+    }
     if (is_context<C>(job)) {
-        read_left<C, C::attention_depth>(attention, at.left_row + at.k, left_operand);
+        int8 tile[C::tt][C::tk];
+        read_left<C, C::attention_depth>(attention, at.left_row + at.k, tile);
+        spread_tile<C>(tile, left_operand);
         read_value<C>(value, at.right_row, at.right_bank, right_operand);
     } else {
-        read_left<C, C::left_depth>(left, at.left_row + at.k, left_operand);
+        read_entries<C>(left, at.left_row + (job.sparse ? 2 * at.k : at.k), job.sparse, left_operand);
         if (bounds.linear) {
             read_weight<C>(words, half * C::max_k_tiles + at.k, right_operand);
+            if (job.sparse) {
+                read_picks<C>(picks, half * C::max_k_tiles + at.k, pick);
+            }
         } else {
             read_key<C>(key, at.right_row + at.k, at.right_bank, right_operand);
         }
@@ -63,29 +73,31 @@ finish_token:
 
 // The first weight tile of a section has nothing to hide behind.
 template <class C>
-inline void load_first_tile(int beats_of_tile, int half, hls::stream<ap_uint<C::beat_bits> > &beats,
+inline void load_first_tile(int beats_of_tile, bool sparse, int half, hls::stream<ap_uint<C::beat_bits> > &beats,
                             TileTarget targets[2], ColumnParams<C::tc> params[2],
-                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes]) {
+                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
+                            uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes]) {
 #pragma HLS inline
+    TileCursor cursor = {0, 0, 0};
 first_tile_beat:
     for (int beat = 0; beat < beats_of_tile; ++beat) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::max_tile_beats
         VITFORGE_KIND_ITERATION("first_tile_beat", beat, 0)
-        store_tile_beat<C>(beat, beats.read(), half, targets, params, words);
+        store_tile_beat<C>(beats.read(), sparse, half, cursor, targets, params, words, picks);
     }
 }
 
 template <class C>
 static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &beats,
                     hls::stream<ap_uint<C::word_bits> > &activations, Arrivals &arrivals,
-                    int8 left[C::left_depth][C::tt][C::groups][C::tc],
+                    int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc],
                     int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
                     int8 value[C::value_depth][C::value_banks][C::tc],
                     const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                     const int32 reciprocal[C::reciprocal_depth][C::td],
                     int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
-                    TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tr][C::tc],
+                    uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes], TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tr][C::tc],
                     hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
     int8 gelu[C::td][C::tc][GeluTable<C>::rows][C::beat_bytes];
@@ -100,8 +112,9 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     TileTarget done_target = {0, 1, 0, 0, 0};
     ColumnParams<C::tc> done_params = {};
 
-    const int beats_of_tile = Layout::param_beats + job.k_tiles * Layout::word_beats;
-    const int next = job.next_k_tiles == 0 ? 0 : Layout::param_beats + job.next_k_tiles * Layout::word_beats;
+    const int beats_of_tile = Layout::param_beats + job.k_tiles * Layout::step_beats(job.sparse);
+    const int beats_of_next = Layout::param_beats + job.next_k_tiles * Layout::step_beats(job.next_sparse);
+    const int next = job.next_k_tiles == 0 ? 0 : beats_of_next;
     const JobBounds bounds = job_bounds<C>(job, beats_of_tile, next);
     if (job.waits) {
         take_rest<C>(false, activations, arrivals, left, logits);
@@ -110,7 +123,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
         load_gelu<C>(beats, gelu);
     }
     if (bounds.linear && !job.has_first) {
-        load_first_tile<C>(beats_of_tile, job.first_half ? 1 : 0, beats, targets, params, words);
+        load_first_tile<C>(beats_of_tile, job.sparse, job.first_half ? 1 : 0, beats, targets, params, words, picks);
     }
     const int work = bounds.inner * bounds.steps;
     const int period = bounds.beats > work ? bounds.beats : work;
@@ -120,6 +133,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     ArrayPosition<C> at(job);
     DrainPosition drain = {0, 0, 0, 0, 0, 0, 0, 0};
     int half = job.first_half ? 1 : 0;
+    TileCursor cursor = {0, 0, 0};
 array_cycle:
     for (int cycle = 0; cycle < cycles; ++cycle) {
 #pragma HLS pipeline II=1
@@ -130,6 +144,7 @@ array_cycle:
 #pragma HLS dependence variable=key inter false
 #pragma HLS dependence variable=value inter false
 #pragma HLS dependence variable=words inter false
+#pragma HLS dependence variable=picks inter false
 #pragma HLS dependence variable=residual inter false
         const bool works = at.works(job, bounds);
         VITFORGE_KIND_ITERATION("array_cycle", cycle, (works ? job.op : 0) + (drain.left > 0 ? 4 : 0))
@@ -150,10 +165,12 @@ array_cycle:
             take_word<C>(activations, arrivals, write, logits);
         }
         if (works) {
-            int8 left_operand[C::tt][C::tk];
+            int8 left_operand[C::tt][LanePool<C>::size];
             int8 right_operand[C::tc][C::tk];
-            read_operands<C>(job, bounds, at, half, left, key, value, attention, words, left_operand, right_operand);
-            mac_cycle<C>(left_operand, right_operand, at.k == 0, acc);
+            int pick[C::tc][C::tk];
+            read_operands<C>(job, bounds, at, half, left, key, value, attention, words, picks, left_operand,
+                             right_operand, pick);
+            mac_cycle<C>(left_operand, right_operand, pick, at.k == 0, acc);
             if (at.k == job.k_tiles - 1) {
                 copy_tile<C>(acc, done);
                 done_params = params[half];
@@ -163,8 +180,12 @@ array_cycle:
         }
         store_left<C>(write, left);
         const bool is_last = at.outer == bounds.outer - 1;
+        if (at.cycle == 0) {
+            cursor = {0, 0, 0};
+        }
         if (at.outer < bounds.outer && at.cycle < (is_last ? bounds.next : bounds.beats)) {
-            store_tile_beat<C>(at.cycle, beats.read(), 1 - half, targets, params, words);
+            const bool sparse = is_last ? job.next_sparse : job.sparse;
+            store_tile_beat<C>(beats.read(), sparse, 1 - half, cursor, targets, params, words, picks);
         }
         at.advance(job, bounds, is_last ? last : period);
         half = bounds.linear && at.cycle == 0 ? 1 - half : half;

@@ -78,8 +78,10 @@ struct ArrayJob {
     bool waits;        // a whole section of them must be there first
     bool has_first;    // the first weight tile came with the job before
     bool first_half;   // half of the weight buffer that holds it
+    bool sparse;       // 2:4 weights: a step takes two k tiles, and tk of their weights with the places of these
+    bool next_sparse;  // the same of the next linear job
     int next_k_tiles;  // of the first weight tile of the next linear job; 0: it comes with that job
-    int k_tiles;
+    int k_tiles;  // steps of the reduction
     int column_tiles;
     int token_tiles;
     int seq_len;  // tokens that count: keys of softmax, rows of the residual, images of the class head
@@ -91,6 +93,7 @@ struct ArrayJob {
     uint32 context_scale;  // mult | shift << 16, on its way to softmax
 };
 
+template <class C>
 inline ArrayJob decode_array_job(const uint32 words[header_words]) {
 #pragma HLS inline
     ArrayJob job;
@@ -105,6 +108,8 @@ inline ArrayJob decode_array_job(const uint32 words[header_words]) {
     job.has_first = bit_of(words[0], 15);
     job.first_half = bit_of(words[0], 16);
     job.fast = bit_of(words[0], 17);
+    job.sparse = C::sparse && bit_of(words[0], 18);
+    job.next_sparse = C::sparse && bit_of(words[0], 19);
     job.k_tiles = low_half(words[1]);
     job.column_tiles = high_half(words[1]);
     job.token_tiles = low_half(words[2]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The left operand of an array: one memory with a read port for the array and a write port that its drain and the
-// arriving activations share. Layout: [entry][token of the tile][group of tc][tc].
+// arriving activations share. Layout: [entry][token of the tile][group of tc][tc]; for 2:4 weights even and odd entries lie
+// apart, so that a step reads one of each.
 #ifndef VITFORGE_LEFT_MEMORY_HPP
 #define VITFORGE_LEFT_MEMORY_HPP
 
@@ -26,7 +27,7 @@ struct LeftWrite {
 };
 
 template <class C>
-inline void store_left(const LeftWrite<C> &write, int8 left[C::left_depth][C::tt][C::groups][C::tc]) {
+inline void store_left(const LeftWrite<C> &write, int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc]) {
 #pragma HLS inline
 left_write_token:
     for (int t = 0; t < C::td; ++t) {
@@ -39,7 +40,8 @@ left_write_token:
                 left_write_lane:
                     for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
-                        left[write.place.entry][write.place.row + t][group][c] = write.lanes[t][group * C::tc + c];
+                        left[write.place.entry % C::left_parts][write.place.entry / C::left_parts][write.place.row + t]
+                            [group][c] = write.lanes[t][group * C::tc + c];
                     }
                 }
             }
@@ -78,7 +80,7 @@ inline void take_word(hls::stream<ap_uint<C::word_bits> > &activations, Arrivals
 // Takes what is left of a section, or of the whole step.
 template <class C>
 inline void take_rest(bool whole_step, hls::stream<ap_uint<C::word_bits> > &activations, Arrivals &arrivals,
-                      int8 left[C::left_depth][C::tt][C::groups][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
+                      int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
 #pragma HLS inline
     bool more = whole_step ? !arrivals.ended : !arrivals.at_mark;
 take_word:

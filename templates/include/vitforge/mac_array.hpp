@@ -10,10 +10,34 @@
 
 namespace vitforge {
 
-// acc += left x right^T for tt tokens, tc columns and tk lanes: one cycle of the array.
+// Activations from which the lanes take theirs: of a k tile each its own; of 2:4 weights two lanes choose among four.
 template <class C>
-inline void mac_cycle(const int8 left[C::tt][C::tk], const int8 right[C::tc][C::tk], bool starts,
-                      acc_t acc[C::tt][C::tc]) {
+struct LanePool {
+    static constexpr int size = C::sparse ? 2 * C::tk : C::tk;
+    static constexpr int group = 4;      // activations that a pair of lanes chooses among
+    static constexpr int group_lanes = 2;
+    static inline int source(int lane, int pick) {
+#pragma HLS inline
+        return C::sparse ? lane / group_lanes * group + pick : lane;
+    }
+};
+
+// One of the four activations that a lane chooses among.
+template <class C>
+inline int8 choose(const int8 pool[LanePool<C>::size], int lane, int pick) {
+#pragma HLS inline
+    constexpr int last = LanePool<C>::size - 1;
+    const int base = LanePool<C>::source(lane, 0);
+    const int8 lower = (pick & 1) != 0 ? pool[base + 1 < last ? base + 1 : last] : pool[base];
+    const int8 upper = (pick & 1) != 0 ? pool[base + 3 < last ? base + 3 : last] : pool[base + 2 < last ? base + 2 : last];
+    return (pick & 2) != 0 ? upper : lower;
+}
+
+// acc += left x right^T for tt tokens, tc columns and tk lanes: one cycle of the array. `pick` tells each lane of a
+// column which of its activations it takes.
+template <class C>
+inline void mac_cycle(const int8 left[C::tt][LanePool<C>::size], const int8 right[C::tc][C::tk],
+                      const int pick[C::tc][C::tk], bool starts, acc_t acc[C::tt][C::tc]) {
 #pragma HLS inline
     static_assert(C::tt % 2 == 0, "tt must be even: two tokens share a DSP");
     static_assert(C::tk <= C::Dsp::max_depth, "tk must not exceed the packing depth of the DSP family");
@@ -33,6 +57,11 @@ mac_pair:
         mac_lane:
             for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
+                if (C::sparse) {
+                    const int place = pick[column][lane];
+                    packed[lane] = pack_pair<typename C::Dsp>(choose<C>(left[2 * pair + 1], lane, place),
+                                                              choose<C>(left[2 * pair], lane, place));
+                }
                 sum = packed_mac<typename C::Dsp>(sum, packed[lane], right[column][lane]);
             }
             const acc_t lower = starts ? static_cast<acc_t>(0) : acc[2 * pair][column];
@@ -40,6 +69,63 @@ mac_pair:
             acc[2 * pair][column] = lower + lower_sum<typename C::Dsp>(sum);
             acc[2 * pair + 1][column] = upper + upper_sum<typename C::Dsp>(sum);
         }
+    }
+}
+
+// A k tile for lanes that each take their own: where lanes could choose, it lies on the first ones of each choice.
+template <class C>
+inline void spread_tile(const int8 tile[C::tt][C::tk], int8 pool[C::tt][LanePool<C>::size]) {
+#pragma HLS inline
+spread_token:
+    for (int t = 0; t < C::tt; ++t) {
+#pragma HLS unroll
+    spread_lane:
+        for (int lane = 0; lane < C::tk; ++lane) {
+#pragma HLS unroll
+            pool[t][LanePool<C>::source(lane, lane % LanePool<C>::group_lanes)] = tile[t][lane];
+        }
+    }
+}
+
+// What the lanes of a dense step pick.
+template <class C>
+inline void pick_own(int pick[C::tc][C::tk]) {
+#pragma HLS inline
+own_column:
+    for (int column = 0; column < C::tc; ++column) {
+#pragma HLS unroll
+    own_lane:
+        for (int lane = 0; lane < C::tk; ++lane) {
+#pragma HLS unroll
+            pick[column][lane] = lane % LanePool<C>::group_lanes;
+        }
+    }
+}
+
+// An entry of the left memory, or two: all tokens of a tile by tk lanes each.
+template <class C>
+inline void read_entries(const int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc], int entry, bool both,
+                         int8 pool[C::tt][LanePool<C>::size]) {
+#pragma HLS inline
+    int8 tile[C::tt][C::tk];
+entry_token:
+    for (int t = 0; t < C::tt; ++t) {
+#pragma HLS unroll
+    entry_lane:
+        for (int lane = 0; lane < C::tk; ++lane) {
+#pragma HLS unroll
+            const int row = entry / C::left_parts;
+            const int8 first = left[0][row][t][lane / C::tc][lane % C::tc];
+            const int8 second = left[C::left_parts - 1][row][t][lane / C::tc][lane % C::tc];
+            tile[t][lane] = entry % C::left_parts == 0 ? first : second;
+            if (C::sparse) {
+                pool[t][lane] = first;
+                pool[t][LanePool<C>::size - C::tk + lane] = second;
+            }
+        }
+    }
+    if (!both) {
+        spread_tile<C>(tile, pool);
     }
 }
 
@@ -102,6 +188,23 @@ weight_column:
 #pragma HLS unroll
             const int index = c * C::tk + lane;  // words lie column by column
             right[c][lane] = words[word][index / C::beat_bytes][index % C::beat_bytes];
+        }
+    }
+}
+
+// Places of the weights of a 2:4 step: two bits a lane, column by column.
+template <class C>
+inline void read_picks(const uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes], int word,
+                       int pick[C::tc][C::tk]) {
+#pragma HLS inline
+pick_column:
+    for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+    pick_lane:
+        for (int lane = 0; lane < C::tk; ++lane) {
+#pragma HLS unroll
+            const int index = c * C::tk + lane;
+            pick[c][lane] = (picks[word][index / 4] >> (2 * (index % 4))) & 3;
         }
     }
 }

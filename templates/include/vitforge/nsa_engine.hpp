@@ -19,16 +19,18 @@ static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap
                       hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
                       hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
     VITFORGE_PROCESS("nsa_array")
-    static int8 left[C::left_depth][C::tt][C::groups][C::tc];
+    static int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc];
     static int8 key[C::key_depth][C::key_banks][C::groups][C::tc];
     static int8 value[C::value_depth][C::value_banks][C::tc];
     static int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes];
+    static uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes];
     static TileTarget targets[2];
     static ColumnParams<C::tc> params[2];
     static Arrivals arrivals = {false, false};
-#pragma HLS array_partition variable=left complete dim=2
+#pragma HLS array_partition variable=left complete dim=1
 #pragma HLS array_partition variable=left complete dim=3
-#pragma HLS array_reshape variable=left complete dim=4
+#pragma HLS array_partition variable=left complete dim=4
+#pragma HLS array_reshape variable=left complete dim=5
     VITFORGE_BIND_NSA_LEFT
 #pragma HLS array_partition variable=key complete dim=2
 #pragma HLS array_partition variable=key complete dim=3
@@ -40,6 +42,8 @@ static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap
 #pragma HLS array_partition variable=words complete dim=2
 #pragma HLS array_reshape variable=words complete dim=3
     VITFORGE_BIND_NSA_WORDS
+#pragma HLS array_reshape variable=picks complete dim=2
+#pragma HLS bind_storage variable=picks type=ram_s2p impl=lutram
 #pragma HLS array_partition variable=targets complete
 #pragma HLS array_partition variable=params complete
 nsa_job:
@@ -47,7 +51,7 @@ nsa_job:
 #pragma HLS loop_tripcount max=4
         uint32 header[header_words];
         read_header<C::beat_bits>(beats, header);
-        const ArrayJob job = decode_array_job(header);
+        const ArrayJob job = decode_array_job<C>(header);
         if (job.op == array_end) {
             controls.write(softmax_control<C>(0, 0, 0));
             ends_step = job.ends_step;
@@ -56,7 +60,7 @@ nsa_job:
         if (job.op == array_score) {
             controls.write(softmax_control<C>(job.token_tiles, job.seq_len, job.context_scale));
         }
-        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, targets, params,
+        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, picks, targets, params,
                    residual, scores, logits);
     }
     if (ends_step) {

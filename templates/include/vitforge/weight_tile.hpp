@@ -40,7 +40,10 @@ struct TileLayout {
     static constexpr int records_per_beat = C::beat_bytes / record_bytes;
     static constexpr int param_beats = target_beats + ceil_div(C::tc, records_per_beat);
     static constexpr int word_beats = C::tc * C::tk / C::beat_bytes;
+    static constexpr int pick_bytes = C::tc * C::tk / 4;  // two bits a weight, behind each word of a 2:4 matrix
     static_assert(C::tc * C::tk % C::beat_bytes == 0, "a weight word (tc x tk bytes) must be whole beats");
+    static_assert(!C::sparse || (C::tk % 4 == 0 && pick_bytes <= C::beat_bytes), "picks of a word must fit a beat");
+    static inline int step_beats(bool sparse) { return sparse ? word_beats + 1 : word_beats; }
 };
 
 template <class C>
@@ -93,29 +96,53 @@ decode_record:
 template <class C>
 struct WeightBuffer {
     static constexpr int depth = 2 * C::max_k_tiles;
+    static constexpr int pick_depth = C::sparse ? depth : 1;
 };
 
-// Beat number `beat` of a tile goes where it belongs, into one half of the buffer.
+// Where the next beat of a tile belongs.
+struct TileCursor {
+    int beat;  // of what precedes the weights
+    int word;
+    int part;  // beat of the word; behind the last one its picks
+};
+
+// The next beat of a tile goes where it belongs, into one half of the buffer.
 template <class C>
-inline void store_tile_beat(int beat, const ap_uint<C::beat_bits> &value, int half, TileTarget targets[2],
-                            ColumnParams<C::tc> params[2],
-                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes]) {
+inline void store_tile_beat(const ap_uint<C::beat_bits> &value, bool sparse, int half, TileCursor &at,
+                            TileTarget targets[2], ColumnParams<C::tc> params[2],
+                            int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
+                            uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes]) {
 #pragma HLS inline
     typedef TileLayout<C> Layout;
-    if (beat < Layout::target_beats) {
-        if (beat == 0) {
+    if (at.beat < Layout::param_beats) {
+        if (at.beat == 0) {
             targets[half] = decode_target<C>(value);
         }
-        decode_lanes<C>(value, beat, params[half]);
-    } else if (beat < Layout::param_beats) {
-        decode_params<C>(value, (beat - Layout::target_beats) * Layout::records_per_beat, params[half]);
+        if (at.beat < Layout::target_beats) {
+            decode_lanes<C>(value, at.beat, params[half]);
+        } else {
+            decode_params<C>(value, (at.beat - Layout::target_beats) * Layout::records_per_beat, params[half]);
+        }
+        ++at.beat;
     } else {
-        const int word = half * C::max_k_tiles + (beat - Layout::param_beats) / Layout::word_beats;
-        const int part = (beat - Layout::param_beats) % Layout::word_beats;
-    store_weight:
-        for (int byte = 0; byte < C::beat_bytes; ++byte) {
+        const int word = half * C::max_k_tiles + at.word;
+        if (!C::sparse || at.part < Layout::word_beats) {
+        store_weight:
+            for (int byte = 0; byte < C::beat_bytes; ++byte) {
 #pragma HLS unroll
-            words[word][part][byte] = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+                words[word][at.part][byte] = static_cast<int8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+            }
+        } else {
+        store_pick:
+            for (int byte = 0; byte < Layout::pick_bytes; ++byte) {
+#pragma HLS unroll
+                picks[word][byte] = static_cast<uint8>(value.range(8 * byte + 7, 8 * byte).to_uint());
+            }
+        }
+        ++at.part;
+        if (at.part == Layout::step_beats(sparse)) {
+            at.part = 0;
+            ++at.word;
         }
     }
 }
