@@ -18,9 +18,19 @@ from safetensors.numpy import save as save_tensors
 
 from vitforge.errors import ModelError
 from vitforge.golden.linear import ACCUMULATOR_LIMIT
+from vitforge.model.keep import (
+    DENSE,
+    TWO_OF_FOUR,
+    check_two_of_four,
+    everything,
+    kept_sides,
+    reduction_groups,
+)
+from vitforge.model.keep_tensors import compact, expand, keep_in, keep_out
 from vitforge.model.vit import ViTShape
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
+from vitforge.quantize.records import ZERO_MULT, ZERO_SHIFT
 from vitforge.quantize.report import QuantReport
 
 MARKER = "model.json"  # by which we know a directory of ours
@@ -57,12 +67,15 @@ def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dic
         **({} if model.head is None else _linear_out("head", model.head)),
     }
     tensors |= _norm_out("norm", model.norm)
+    tensors |= keep_out(model.keep)
     scalars: dict[str, int] = {"norm.shift": model.norm.shift, "norm.eps": model.norm.eps}
     for i, block in enumerate(model.blocks):
         prefix = f"blocks.{i}."
         tensors[prefix + "gelu"] = block.gelu
+        keep = model.keep[i] if model.keep else everything(model.shape)
         for name in _LINEARS:
-            tensors |= _linear_out(prefix + name, getattr(block, name))
+            whole = _linear_out(prefix + name, getattr(block, name))
+            tensors |= {key: compact(value, *kept_sides(keep, name)) for key, value in whole.items()}
         for name in _NORMS:
             norm = getattr(block, name)
             tensors |= _norm_out(prefix + name, norm)
@@ -76,6 +89,7 @@ def quantized_files(model: QuantModel, report: QuantReport | None = None) -> dic
         "labels": list(model.labels),
         "scales": dict(model.scales),
         "scalars": scalars,
+        **({} if model.sparsity == DENSE else {"sparsity": model.sparsity}),
     }
     packed = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
     files = {MARKER: _json(content), TENSORS: save_tensors(packed)}
@@ -130,6 +144,7 @@ class _Reader:
         self.tensors, self.content = tensors, content
         self.shape = ViTShape(**{**content["shape"], "image_size": tuple(content["shape"]["image_size"])})
         self.check_shape()
+        self.keep = keep_in(tensors, self.shape)
 
     def check_shape(self) -> None:
         s = self.shape
@@ -167,11 +182,19 @@ class _Reader:
             labels=self.labels(),
             patch=self.linear("patch", s.embed_dim, s.patch_len),
             x0=self.symmetric("x0", (s.seq_len, s.embed_dim), np.int16),
-            blocks=tuple(self.block(f"blocks.{i}.") for i in range(s.depth)),
+            blocks=tuple(self.block(i) for i in range(s.depth)),
             norm=self.norm("norm"),
             head=self.head(s.num_classes) if s.num_classes else None,
             scales=self.scales(),
+            keep=self.keep,
+            sparsity=self.sparsity(),
         )
+
+    def sparsity(self) -> str:
+        value = self.content.get("sparsity", DENSE)
+        if value not in (DENSE, TWO_OF_FOUR):
+            raise ValueError(f"sparsity is {value!r}, expected {DENSE!r} or {TWO_OF_FOUR!r}")
+        return str(value)
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: type) -> NDArray:
         value = self.tensors[name]
@@ -194,7 +217,27 @@ class _Reader:
 
     def linear(self, name: str, columns: int, rows: int) -> QuantLinear:
         parts = {field.name: (columns, rows) if field.name == "weight" else (columns,) for field in fields(QuantLinear)}
-        layer = QuantLinear(**{key: self.tensor(f"{name}.{key}", shape, _DTYPES[key]) for key, shape in parts.items()})
+        return self.checked(
+            name, {key: self.tensor(f"{name}.{key}", shape, _DTYPES[key]) for key, shape in parts.items()}
+        )
+
+    def block_linear(self, block: int, layer: str) -> QuantLinear:
+        """A layer of a block, of which the file has what its masks leave."""
+        keep = self.keep[block] if self.keep else everything(self.shape)
+        outputs, inputs = kept_sides(keep, layer)
+        name, parts = f"blocks.{block}.{layer}", {}
+        for key, fill in {"weight": 0, "bias": 0, "mult": ZERO_MULT, "shift": ZERO_SHIFT}.items():
+            value = self.tensors[f"{name}.{key}"]
+            if value.dtype != _DTYPES[key] or value.ndim != (2 if key == "weight" else 1):
+                raise ValueError(f"{name}.{key} is {value.shape} {value.dtype}, expected {np.dtype(_DTYPES[key])}")
+            parts[key] = expand(f"{name}.{key}", value, outputs, inputs, fill)
+        whole = self.checked(name, parts)
+        if self.sparsity() == TWO_OF_FOUR:
+            check_two_of_four(f"{name}.weight", whole.weight, reduction_groups(keep, layer))
+        return whole
+
+    def checked(self, name: str, parts: dict[str, NDArray]) -> QuantLinear:
+        layer = QuantLinear(**parts)
         limits = {"weight": (-127, 127), "mult": _MULT_RANGE, "shift": _SHIFT_RANGE}
         for key, (low, high) in limits.items():
             value = getattr(layer, key)
@@ -219,18 +262,18 @@ class _Reader:
             eps=self.scalar(f"{name}.eps", 0, (1 << 48) - 1),
         )
 
-    def block(self, prefix: str) -> QuantBlock:
-        d, hidden = self.shape.embed_dim, self.shape.hidden_dim
+    def block(self, number: int) -> QuantBlock:
+        prefix = f"blocks.{number}."
         return QuantBlock(
             norm1=self.norm(prefix + "norm1"),
-            qkv=self.linear(prefix + "qkv", 3 * d, d),
+            qkv=self.block_linear(number, "qkv"),
             score_mult=self.scalar(prefix + "score_mult", *_MULT_RANGE),
             score_shift=self.scalar(prefix + "score_shift", *_SHIFT_RANGE),
             context_mult=self.scalar(prefix + "context_mult", *_MULT_RANGE),
             context_shift=self.scalar(prefix + "context_shift", *_SHIFT_RANGE),
-            proj=self.linear(prefix + "proj", d, d),
+            proj=self.block_linear(number, "proj"),
             norm2=self.norm(prefix + "norm2"),
-            fc1=self.linear(prefix + "fc1", hidden, d),
+            fc1=self.block_linear(number, "fc1"),
             gelu=self.symmetric(prefix + "gelu", (256,), np.int8),
-            fc2=self.linear(prefix + "fc2", d, hidden),
+            fc2=self.block_linear(number, "fc2"),
         )
