@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vitforge.boards import Board
 from vitforge.codegen.project import host_files, project_file, report_files, test_bench_files
 from vitforge.codegen.vendor import FlowContext, vendor_files
+from vitforge.compress.magnitude import magnitude_keep
 from vitforge.config import ProjectConfig
 from vitforge.deploy.overlay import overlay_files
 from vitforge.design.alternatives import with_alternative
@@ -25,7 +26,7 @@ from vitforge.model.samples import sample_images
 from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
-from vitforge.quantize.prune import magnitude_keep, prune_quantized, prune_two_of_four
+from vitforge.quantize.prune import prune_quantized, prune_two_of_four
 from vitforge.quantize.store import quantized_files
 
 

@@ -14,10 +14,11 @@ from safetensors.numpy import load, save
 
 from kernels.designs import DESIGNS
 from kernels.support import quant_model
+from vitforge.compress.magnitude import magnitude_keep, plan_sizes
 from vitforge.errors import ModelError
 from vitforge.model.keep import LAYERS, kept_weights
 from vitforge.quantize.model import QuantModel
-from vitforge.quantize.prune import magnitude_keep, plan_sizes, prune_quantized, prune_two_of_four, random_keep
+from vitforge.quantize.prune import prune_quantized, prune_two_of_four, random_keep
 from vitforge.quantize.store import MARKER, TENSORS, load_quantized, quantized_files
 
 DESIGN = DESIGNS["ragged"]

@@ -27,6 +27,12 @@ class RestoreTile:
         return max(self.passes) + 1
 
 
+def free_passes(steps: int, tokens: int, tr: int) -> int:
+    """Passes over ``tokens``, tr at a time, that a tile of ``steps`` cycles hides: tiles of as many or fewer are one
+    job, and those of more are one for each number."""
+    return max(1, steps // ceil_div(tokens, tr))
+
+
 def restore_tiles(keep: NDArray[np.bool_], tc: int, lane_banks: int) -> list[RestoreTile]:
     """Tiles that cover the kept channels of ``keep`` (D,), those with fewest passes first."""
     cut = _by_lane if lane_banks else _by_word

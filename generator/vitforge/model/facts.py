@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vitforge.errors import ModelError
+from vitforge.model.keep import DENSE, TWO_OF_FOUR
 from vitforge.model.vit import ViTModel
 
 METADATA_KEY = "vitforge"
@@ -40,6 +41,7 @@ class Facts:
     std: tuple[float, ...]
     labels: tuple[str, ...]
     norm_eps: float
+    sparsity: str = DENSE
 
     @classmethod
     def of(cls, model: ViTModel) -> Facts:
@@ -52,6 +54,7 @@ class Facts:
             std=model.std,
             labels=model.labels,
             norm_eps=model.shape.norm_eps,
+            sparsity=model.sparsity,
         )
 
     def to_json(self) -> dict[str, object]:
@@ -64,6 +67,7 @@ class Facts:
             "std": list(self.std),
             "labels": list(self.labels),
             "norm_eps": self.norm_eps,
+            **({} if self.sparsity == DENSE else {"sparsity": self.sparsity}),
         }
 
 
@@ -93,6 +97,7 @@ def read_facts(file: Path, metadata: Mapping[str, str], *, num_heads: int | None
             std=_per_channel(stated.get("std"), channels, "std"),
             labels=_labels(stated.get("labels"), classes),
             norm_eps=_positive(stated.get("norm_eps", _TIMM_EPS), "norm_eps"),
+            sparsity=_sparsity(stated.get("sparsity", DENSE)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{file}: its description of the model is not usable ({error})") from None
@@ -150,6 +155,12 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from None
     return content if isinstance(content, dict) else {}
+
+
+def _sparsity(value: Any) -> str:
+    if value not in (DENSE, TWO_OF_FOUR):
+        raise ValueError(f"sparsity is {value!r}, expected {DENSE!r} or {TWO_OF_FOUR!r}")
+    return str(value)
 
 
 def _pair(value: Any) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ from vitforge.model.naming import (
     has_head,
     stripped,
 )
+from vitforge.model.pruned_file import MASK_TYPE, check_pruned, compact_file, expand_file, is_mask, read_keep
 from vitforge.model.vit import FloatArray, ViTModel, ViTShape
 
 FILE_NAME = "model.safetensors"
@@ -46,7 +47,12 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
     """
     file = Path(path)
     file = file / FILE_NAME if file.is_dir() else file
-    raw, metadata = _read(file)
+    raw, masks, metadata = _read(file)
+    try:
+        keep = read_keep(masks)
+        raw = expand_file(raw, keep)
+    except ValueError as error:
+        raise ModelError(f"{file}: {error}") from None
     try:
         naming = detect(list(raw))
     except ModelError as error:
@@ -54,21 +60,22 @@ def load_model(path: str | Path, *, num_heads: int | None = None) -> ViTModel:
     tensors = {short: raw[name] for short, name in stripped(naming, raw).items() if short not in naming.ignored}
     sizes = _check(file, naming, tensors)
     facts = read_facts(file, metadata, num_heads=num_heads, sizes=sizes)
-    return ViTModel(
+    model = ViTModel(
         name=facts.name,
         shape=_shape(file, sizes, facts),
         mean=facts.mean,
         std=facts.std,
         labels=facts.labels,
         tensors=_canonical(naming, tensors, sizes),
+        keep=keep,
+        sparsity=facts.sparsity,
     )
+    return check_pruned(model)
 
 
-def save_model(model: ViTModel, path: str | Path) -> None:
-    """Writes ``model`` in timm naming, so that `load_model` gives the same model back, bit for bit.
-
-    Raises OutputError where ``path`` cannot be written.
-    """
+def model_bytes(model: ViTModel) -> bytes:
+    """``model`` in timm naming, so that `load_model` gives the same model back, bit for bit; of a pruned one what the
+    masks leave, and the masks."""
     source: dict[str, NDArray] = {}
     shapes = expected_shapes(TIMM, **_sizes_of(model.shape))
     for name, (target,) in fixed_sources(TIMM, model.shape.num_classes):
@@ -76,11 +83,17 @@ def save_model(model: ViTModel, path: str | Path) -> None:
     for i in range(model.shape.depth):
         for name, (target,) in TIMM.block.items():
             source[TIMM.block_prefix.format(i) + target] = model.tensors[f"blocks.{i}.{name}"]
-    facts = Facts.of(model).to_json()
-    metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True)}
-    content = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in source.items()}, metadata)
+    source = compact_file(source, model)
+    metadata = {METADATA_KEY: json.dumps(Facts.of(model).to_json(), sort_keys=True)}
+    packed = {name: np.ascontiguousarray(value) for name, value in source.items()}
+    content: bytes = safetensors.numpy.save(packed, metadata)
+    return content
+
+
+def save_model(model: ViTModel, path: str | Path) -> None:
+    """Writes `model_bytes`. Raises OutputError where ``path`` cannot be written."""
     try:
-        Path(path).write_bytes(content)
+        Path(path).write_bytes(model_bytes(model))
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror}); name a file in a writable directory") from None
 
@@ -97,7 +110,8 @@ def _sizes_of(shape: ViTShape) -> dict[str, int]:
     }
 
 
-def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, str]]:
+def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, NDArray[np.uint8]], dict[str, str]]:
+    """Weights, keep masks, and what the file says of itself."""
     try:
         data = file.read_bytes()
     except (OSError, ValueError) as error:
@@ -110,7 +124,12 @@ def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, str]]:
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     except (safetensors.SafetensorError, ValueError) as error:
         raise ModelError(f"{file} is not a whole safetensors file ({error}); export or copy it again") from None
-    return {name: _to_float(file, name, entry) for name, entry in entries}, metadata
+    masks = {
+        name: np.frombuffer(bytes(entry["data"]), np.uint8).reshape(tuple(entry["shape"]))
+        for name, entry in entries
+        if is_mask(name) and entry["dtype"] == MASK_TYPE
+    }
+    return {name: _to_float(file, name, entry) for name, entry in entries if name not in masks}, masks, metadata
 
 
 def _to_float(file: Path, name: str, entry: Mapping[str, Any]) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
-from vitforge.design.restore import RestoreTile, restore_tiles
+from vitforge.design.restore import RestoreTile, free_passes, restore_tiles
 from vitforge.model.keep import BlockKeep
 from vitforge.quantize.compact import NOTHING, HeadPlace, Index, padded, place_heads, select, stack
 from vitforge.quantize.model import QuantBlock, QuantLinear
@@ -29,7 +29,7 @@ def _activation_targets(
     return [Target(destination=destination, base=base + c // groups, group=c % groups, stride=stride) for c in tiles]
 
 
-def _residual_target(design: Design, tile: RestoreTile, base: int) -> Target:
+def _residual_target(design: Design, tile: RestoreTile, base: int, pass_count: int) -> Target:
     tc = design.folding.tc
     return Target(
         destination=Destination.RESIDUAL,
@@ -37,6 +37,7 @@ def _residual_target(design: Design, tile: RestoreTile, base: int) -> Target:
         words=tuple(channel // tc for channel in tile.channels),
         lanes=tuple(channel % tc for channel in tile.channels),
         passes=tile.passes,
+        pass_count=pass_count,
     )
 
 
@@ -51,7 +52,7 @@ def _residual_jobs(
     spares: bool = False,
     **job: Any,
 ) -> list[LinearJob]:
-    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual: one for the tiles of each number of passes.
+    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual.
 
     tokens : of a token tile that leave
     spares : results go to the spare row, where no channel may be missing: what is pruned is added as 0
@@ -60,13 +61,16 @@ def _residual_jobs(
     tiles = restore_tiles(np.ones_like(keep) if spares else keep, tc, design.folding.lane_banks)
     if spares:
         layer = select(layer, np.where(keep, np.arange(len(keep)), NOTHING), np.arange(layer.weight.shape[1]))
+    unit = design.folding.tk * (2 if job.get("sparse") else 1)
+    free = free_passes(ceil_div(len(inputs), unit), tokens, tr)
     jobs = []
-    for passes, some in groupby(tiles, key=lambda tile: tile.pass_count):
+    for _, some in groupby(tiles, key=lambda tile: max(free, tile.pass_count)):
         group = list(some)
         rows = np.concatenate([padded(np.array(tile.channels), tc) for tile in group])
-        targets = [_residual_target(design, tile, base) for tile in group]
+        pass_count = max(tile.pass_count for tile in group)
+        targets = [_residual_target(design, tile, base, pass_count) for tile in group]
         part = select(layer, rows, inputs)
-        drains = passes * ceil_div(tokens, tr)
+        drains = pass_count * ceil_div(tokens, tr)
         jobs.append(linear_job(design, part, targets, drains=drains, by_token=True, spares=spares, **job))
     return jobs
 

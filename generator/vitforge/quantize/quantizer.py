@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from vitforge.quantize.calibrate import DEFAULT_PERCENTILE, Progress, Range, cal
 from vitforge.quantize.correct import correct_biases
 from vitforge.quantize.equalize import equalize
 from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
+from vitforge.quantize.prune import prune_quantized
 from vitforge.quantize.report import QuantReport, measure
 
 INT8, INT16 = 127, 32767
@@ -258,4 +260,7 @@ def quantize_model(
     )
     if method == "smooth":
         quantized = correct_biases(model, quantized, images, progress)
+    if model.keep:  # what is gone has no bias and no scale, whatever was corrected
+        quantized = prune_quantized(quantized, model.keep)
+    quantized = replace(quantized, sparsity=model.sparsity)
     return quantized, measure(model, quantized, images, ranges, method, progress)

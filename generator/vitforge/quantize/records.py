@@ -56,6 +56,7 @@ class Target:
     """Destination of one column tile.
 
     words, lanes, passes : to the residual: the channel of each column, and the pass in which it is added
+    pass_count : that the tile takes; it may be more than its columns need
     """
 
     destination: Destination
@@ -65,10 +66,7 @@ class Target:
     words: tuple[int, ...] = ()
     lanes: tuple[int, ...] = ()
     passes: tuple[int, ...] = ()
-
-    @property
-    def pass_count(self) -> int:
-        return max(self.passes, default=0) + 1
+    pass_count: int = 1
 
     def encode(self, tc: int) -> bytes:
         """8 bytes, and one a column."""

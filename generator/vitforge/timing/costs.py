@@ -9,6 +9,7 @@ from vitforge.design.block_sizes import BlockSizes, block_sizes, tiles_shape
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
 from vitforge.design.loops import CALL_CYCLES, LOOPS
+from vitforge.design.restore import free_passes
 
 HEADER_BYTES = 32
 
@@ -122,9 +123,13 @@ def _residual_jobs(
     loads: bool = True,
     fast: bool = False,
 ) -> JobCost:
-    """Jobs that add to the residual, one for each number of passes. ``tokens`` of a token tile leave."""
-    total, beats = NOTHING, tiles_shape(design, k_tiles, 1, sparse=sparse).tile_beats
-    for number, (passes, columns) in enumerate(tiles):
+    """Jobs that add to the residual. ``tokens`` of a token tile leave."""
+    total, shape = NOTHING, tiles_shape(design, k_tiles, 1, sparse=sparse)
+    free, beats = free_passes(shape.steps, tokens, design.folding.tr), shape.tile_beats
+    hidden = [entry for entry in tiles if entry[0] <= free]
+    groups = [(max(passes for passes, _ in hidden), sum(columns for _, columns in hidden))] if hidden else []
+    groups += [entry for entry in tiles if entry[0] > free]
+    for number, (passes, columns) in enumerate(groups):
         total += linear_job(
             design,
             engine,
@@ -132,7 +137,7 @@ def _residual_jobs(
             token_tiles,
             drains=passes * ceil_div(tokens, design.folding.tr),
             is_first=is_first and number == 0,
-            next_beats=next_beats if number == len(tiles) - 1 else beats,
+            next_beats=next_beats if number == len(groups) - 1 else beats,
             loads=loads,
             fast=fast,
         )

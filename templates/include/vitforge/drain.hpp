@@ -151,9 +151,11 @@ value_token:
     }
 }
 
-// What a pass adds to a lane of the residual: the column that goes there, if there is one.
+// What a pass adds to a lane of the residual: the column that goes there, if there is one. A lane of its own is written
+// where something is added; of a shared word all lanes are, unless the pass is one that the tile does not need.
 struct LaneSource {
     bool exists;
+    bool writes;
     int column;
     int word;
 };
@@ -163,6 +165,7 @@ template <class C>
 inline void find_sources(const ColumnParams<C::tc> &params, int pass, LaneSource source[C::tc]) {
 #pragma HLS inline
     int shared_word = 0;
+    bool any = false;
 source_lane:
     for (int lane = 0; lane < C::tc; ++lane) {
 #pragma HLS unroll
@@ -177,6 +180,7 @@ source_lane:
                 source[lane].column = c;
                 source[lane].word = params.word[c];
                 shared_word = params.word[c];
+                any = true;
             }
         }
     }
@@ -184,6 +188,7 @@ source_word:
     for (int lane = 0; lane < C::tc; ++lane) {
 #pragma HLS unroll
         source[lane].word = C::lane_banks ? source[lane].word : shared_word;
+        source[lane].writes = C::lane_banks ? source[lane].exists : any;
     }
 }
 
@@ -203,8 +208,7 @@ inline void add_residual(const ArrayJob &job, const int64 values[C::td][C::tc], 
 #pragma HLS unroll
             const int from = at.address + source[lane].word;
             const int to = job.spares ? from - C::channel_tiles : from;
-            // A lane of its own is written where something is added; of a shared word the rest is written back.
-            if (source[lane].exists || !C::lane_banks) {
+            if (source[lane].writes) {
             residual_token:
                 for (int t = 0; t < C::tr; ++t) {
 #pragma HLS unroll
