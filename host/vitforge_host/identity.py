@@ -21,7 +21,7 @@ class Identity:
     partner: str  # what must be of the same design as the overlay
 
 
-VIT = Identity("vitforge:hls:vitforge_vit", 0x56495446, 3, "the weight blob")  # "VITF"
+VIT = Identity("vitforge:hls:vitforge_vit", 0x56495446, 4, "the weight blob")  # "VITF"
 A3 = Identity("vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
 
 

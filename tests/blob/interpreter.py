@@ -184,6 +184,9 @@ class ArrayUnit:
         at = base + token // f.tr * self.design.channel_tiles
         to = at - self.design.channel_tiles if job.flags["spares"] else at
         branch, seen = np.clip(values, -32767, 32767), set()
+        if not f.lane_banks:  # the other lanes of a word move with it
+            for word in {word for word, lane, _ in channels.T.tolist() if lane < f.tc}:
+                self.residual[to + word, token % f.tr] = self.residual[at + word, token % f.tr]
         for column, (word, lane, number) in enumerate(channels.T.tolist()):
             if lane >= f.tc:
                 continue  # a column that pads the tile

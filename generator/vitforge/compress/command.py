@@ -7,11 +7,12 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vitforge.compress.magnitude import TILE, check_fraction, magnitude_keep
+from vitforge.compress.magnitude import TILE, Sizes, block_weights, check_fraction, magnitude_keep
 from vitforge.compress.masked import prune_float, read_masks, sparsify
 from vitforge.compress.training import (
     VALIDATION_SHARE,
@@ -35,7 +36,7 @@ from vitforge.quantize.top1 import top1
 
 REPORT = "report.json"  # by which a directory of ours is known
 METHODS = ("probe", "magnitude")
-_PROBE_EPOCHS, _STEP_EPOCHS = 2, 1
+_PROBE_EPOCHS, _STEP_EPOCHS = 2, 3
 _RATE, _PENALTY = 1e-3, 2e-5
 
 
@@ -98,7 +99,7 @@ def prune_model(
     sparsity: str = DENSE,
     tile: int = TILE,
     tolerance: float = 0.5,
-    epochs: int = 8,
+    epochs: int = 15,
     images: Path | None = None,
     heldout: Path | None = None,
     seed: int = 1,
@@ -199,34 +200,38 @@ def _probed(
     def told(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(what, done, total)
 
-    probed = MaskedViT(model, probe=True)
-    train(
-        probed,
-        training,
-        _PROBE_EPOCHS,
-        rate=_RATE,
-        seed=options.seed,
-        penalty=_PENALTY,
-        notify=told("significance probe"),
-    )
-    gammas = probed.gammas()
-    weights = probe.significant_weights(model, gammas)
-    sizes = probe.first_sizes(model.shape, probe.row_shares(gammas), options.tile)
+    shape = model.shape
+    if options.target < 1:
+        probed = MaskedViT(model, probe=True)
+        notify = told("significance probe")
+        train(probed, training, _PROBE_EPOCHS, rate=_RATE, seed=options.seed, penalty=_PENALTY, notify=notify)
+        gammas = probed.gammas()
+        weights = probe.significant_weights(model, gammas)
+        sizes = probe.first_sizes(shape, probe.row_shares(gammas), options.tile)
+    else:
+        weights = list(block_weights(model))
+        sizes = Sizes(shape.embed_dim, shape.head_dim, shape.hidden_dim)
     network = MaskedViT(model)
-    floor = accuracy(network, validation) - options.tolerance
+    floor = (accuracy(network, validation) if held is None else accuracy(network, held)) - options.tolerance
+    learn = partial(train, rate=_RATE, teacher=MaskedViT(model))
     before = copy.deepcopy(network.state_dict())
     trained = 0
 
     def measure(keep: tuple[BlockKeep, ...]) -> float:
+        """After as many epochs as it takes to reach the floor, and no more than a few."""
         nonlocal before, trained
         before = copy.deepcopy(network.state_dict())
         network.set_keep(keep)
-        train(network, training, _STEP_EPOCHS, rate=_RATE, seed=options.seed + trained, notify=told("column pruning"))
-        trained += _STEP_EPOCHS
-        return accuracy(network, validation)
+        reached = 0.0
+        for _ in range(_STEP_EPOCHS):
+            if reached < floor:
+                learn(network, training, 1, seed=options.seed + trained, notify=told("column pruning"))
+                trained += 1
+                reached = accuracy(network, validation)
+        return reached
 
     sizes, steps = probe.prune_columns(
-        model.shape,
+        shape,
         weights,
         sizes,
         target=options.target,
@@ -235,14 +240,14 @@ def _probed(
         measure=measure,
         undo=lambda: network.load_state_dict(before),
     )
-    keep = probe.masks_of(model.shape, weights, sizes, options.tile)
+    keep = probe.masks_of(shape, weights, sizes, options.tile)
     network.set_keep(keep)
     if options.sparsity == TWO_OF_FOUR:
         network.set_sparsity(sparsify(network.export(keep)))
-    train(network, data, options.epochs, rate=_RATE, seed=options.seed, notify=told("fine-tune"))
+    learn(network, data, options.epochs, seed=options.seed, notify=told("fine-tune"))
     control = MaskedViT(model)
     total = trained + options.epochs
-    train(control, data, total, rate=_RATE, seed=options.seed, notify=told("dense control"))
+    learn(control, data, total, seed=options.seed, notify=told("dense control"))
     pruned = network.export(keep, options.sparsity)
     return PruneResult(
         model=pruned,

@@ -18,11 +18,14 @@ from vitforge.model.shipped import shipped_heldout
 from vitforge.model.vit import ViTShape
 
 if TYPE_CHECKING:
+    import torch
+
     from vitforge.compress.network import MaskedViT
 
 VALIDATION_SHARE = 0.2  # of the training images, by which pruning decides; held-out images decide nothing
 _BATCH = 100
 _CLIP = 1.0
+_TEMPERATURE = 2.0
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -94,11 +97,13 @@ def train(
     rate: float,
     seed: int,
     penalty: float = 0.0,
+    teacher: MaskedViT | None = None,
     notify: Callable[[int, int], None] | None = None,
 ) -> None:
     """Cross-entropy with AdamW and a cosine rate, images shifted by up to two pixels.
 
     penalty : weight of the L1 norm of the probes
+    teacher : whose logits the network follows beside the labels
     """
     import torch
     from torch.nn import functional
@@ -121,7 +126,10 @@ def train(
             chosen = order[batch * _BATCH : (batch + 1) * _BATCH]
             down, right = torch.randint(-2, 3, (2,), generator=generator).tolist()
             shifted = torch.roll(images[chosen], (down, right), (2, 3))
-            loss = functional.cross_entropy(network(shifted), labels[chosen], label_smoothing=0.1)
+            logits = network(shifted)
+            loss = functional.cross_entropy(logits, labels[chosen], label_smoothing=0.1)
+            if teacher is not None:
+                loss = loss + _distance(logits, teacher(shifted).detach())
             if penalty:
                 loss = loss + penalty * network.penalty()
             optimiser.zero_grad()
@@ -129,6 +137,14 @@ def train(
             torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
             optimiser.step()
             schedule.step()
+
+
+def _distance(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Kullback-Leibler divergence at temperature 2."""
+    from torch.nn import functional
+
+    cool = functional.log_softmax(logits / _TEMPERATURE, 1), functional.log_softmax(wanted / _TEMPERATURE, 1)
+    return _TEMPERATURE**2 * functional.kl_div(*cool, reduction="batchmean", log_target=True)
 
 
 def accuracy(network: MaskedViT, data: Pictures) -> float:

@@ -9,9 +9,10 @@ from functools import lru_cache
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import LinearShape, ceil_div
-from vitforge.design.restore import restore_tiles
-from vitforge.model.keep import BlockKeep
+from vitforge.design.restore import restore_tiles, unmoved
+from vitforge.model.keep import BlockKeep, Mask
 
+MOST_PAUSE = 15  # four bits of a descriptor
 Tiles = tuple[tuple[int, int], ...]  # (passes, column tiles) of a layer that is added to the residual
 
 
@@ -29,7 +30,8 @@ class BlockSizes:
     fc1_columns: int
     hidden: int  # k tiles that FC2 reads
     fc2: Tiles
-    residual_columns: int  # column tiles of all channels
+    proj_rest: Tiles  # that move to the spare row beside those of proj
+    fc2_rest: Tiles
     sparse: bool = False  # 2:4 weights
 
     @property
@@ -55,14 +57,15 @@ def _dense(design: Design) -> BlockSizes:
         fc1_columns=design.fc1.column_tiles,
         hidden=ceil_div(design.shape.hidden_dim, f.tk),
         fc2=((1, design.channel_tiles),),
-        residual_columns=design.channel_tiles,
+        proj_rest=(),
+        fc2_rest=(),
     )
 
 
 @lru_cache(maxsize=1 << 12)
 def _pruned(keep: BlockKeep, tk: int, tc: int, lane_banks: int) -> BlockSizes:
-    def restored(name: str) -> Tiles:
-        tiles = restore_tiles(getattr(keep, name), tc, lane_banks)
+    def restored(mask: Mask) -> Tiles:
+        tiles = restore_tiles(mask, tc, lane_banks)
         return tuple(sorted(Counter(tile.pass_count for tile in tiles).items()))
 
     def inputs(count: int) -> int:
@@ -74,13 +77,20 @@ def _pruned(keep: BlockKeep, tk: int, tc: int, lane_banks: int) -> BlockSizes:
     return BlockSizes(
         norm1=inputs(int(keep.norm1.sum())),
         heads=heads,
-        proj=restored("proj"),
+        proj=restored(keep.proj),
         norm2=inputs(int(keep.norm2.sum())),
         fc1_columns=ceil_div(hidden, tc),
         hidden=inputs(hidden),
-        fc2=restored("fc2"),
-        residual_columns=ceil_div(keep.proj.size, tc),
+        fc2=restored(keep.fc2),
+        proj_rest=restored(unmoved(keep.proj, tc, lane_banks)),
+        fc2_rest=restored(unmoved(keep.fc2, tc, lane_banks)),
     )
+
+
+def arrival_pause(whole: int, kept: int) -> int:
+    """Cycles beyond 2 between the activations that an array takes from a layer norm that sends ``kept`` of ``whole``
+    k tiles of a token: a little more than between those that come, so that the array never waits for one."""
+    return min(MOST_PAUSE, max(2, ceil_div(whole + 1, max(1, kept))) - 2)
 
 
 def tiles_shape(design: Design, k_tiles: int, column_tiles: int, *, sparse: bool = False) -> LinearShape:

@@ -39,6 +39,15 @@ def restore_tiles(keep: NDArray[np.bool_], tc: int, lane_banks: int) -> list[Res
     return sorted(cut(np.flatnonzero(keep).tolist(), tc), key=lambda tile: tile.pass_count)
 
 
+def unmoved(keep: NDArray[np.bool_], tc: int, lane_banks: int) -> NDArray[np.bool_]:
+    """(D,) channels that tiles of ``keep`` do not write: what is pruned, or whole words of it where the lanes of a word
+    are written together."""
+    if lane_banks:
+        return ~keep
+    words = np.pad(keep, (0, -len(keep) % tc)).reshape(-1, tc).any(axis=1)
+    return ~np.repeat(words, tc)[: len(keep)]
+
+
 def _by_word(channels: list[int], tc: int) -> list[RestoreTile]:
     """Whole words, the fullest ones first, each into the fullest tile that has room. A word is in one tile alone: the
     lanes that a pass does not add to are written back, and no other pass may change them meanwhile."""

@@ -18,7 +18,7 @@ MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
 _SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1, "tr": 1}
 _FLAGS = ("embed_nsa", "lane_banks", "sparse")
-RESIDUAL_TOKENS = (1, 2, 4)  # that an array may add to the residual in a cycle
+RESIDUAL_TOKENS = (1, 2, 4, 8)  # that an array may add to the residual in a cycle
 FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
 WORD_LIMIT = 1 << 9  # and words of the residual in 9
 
@@ -138,7 +138,7 @@ def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
                 raise ConfigError(f"folding.{name} = {value} must be 0 or 1; try 0")
         elif name == "tr" and value not in RESIDUAL_TOKENS:
             nearest = _nearest(list(RESIDUAL_TOKENS), value)
-            raise ConfigError(f"folding.tr = {value} must be 1, 2 or 4 tokens; try {nearest}")
+            raise ConfigError(f"folding.tr = {value} must be 1, 2, 4 or 8 tokens; try {nearest}")
         elif value < 1:
             raise ConfigError(f"folding.{name} = {value} must be positive; try {_SMALLEST[name]}")
     _check_drain(_check_lanes(board, overrides), overrides)

@@ -11,7 +11,7 @@ import numpy as np
 
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
-from vitforge.design.restore import RestoreTile, free_passes, restore_tiles
+from vitforge.design.restore import RestoreTile, free_passes, restore_tiles, unmoved
 from vitforge.model.keep import BlockKeep
 from vitforge.quantize.compact import NOTHING, HeadPlace, Index, padded, place_heads, select, stack
 from vitforge.quantize.model import QuantBlock, QuantLinear
@@ -55,15 +55,33 @@ def _residual_jobs(
     """Jobs that add the outputs ``keep`` (D,) of a layer to the residual.
 
     tokens : of a token tile that leave
-    spares : results go to the spare row, where no channel may be missing: what is pruned is added as 0
+    spares : results go to the spare row, where no channel may be missing: what is pruned moves there too
     """
-    tc, tr = design.folding.tc, design.folding.tr
-    tiles = restore_tiles(np.ones_like(keep) if spares else keep, tc, design.folding.lane_banks)
+    jobs = _adding_jobs(design, layer, inputs, keep, base, tokens, spares=spares, **job)
     if spares:
-        layer = select(layer, np.where(keep, np.arange(len(keep)), NOTHING), np.arange(layer.weight.shape[1]))
+        rest = unmoved(keep, design.folding.tc, design.folding.lane_banks)
+        zeros = select(layer, np.full(len(keep), NOTHING), np.arange(layer.weight.shape[1]))
+        jobs += _adding_jobs(design, zeros, np.full(1, NOTHING), rest, base, tokens, spares=True, **job)
+    return jobs
+
+
+def _adding_jobs(
+    design: Design,
+    layer: QuantLinear,
+    inputs: Index,
+    keep: np.ndarray,
+    base: int,
+    tokens: int,
+    *,
+    spares: bool,
+    **job: Any,
+) -> list[LinearJob]:
+    """Tiles whose passes their products hide share a job; the others have one for each number of passes."""
+    tc, tr = design.folding.tc, design.folding.tr
     unit = design.folding.tk * (2 if job.get("sparse") else 1)
     free = free_passes(ceil_div(len(inputs), unit), tokens, tr)
     jobs = []
+    tiles = restore_tiles(keep, tc, design.folding.lane_banks)
     for _, some in groupby(tiles, key=lambda tile: max(free, tile.pass_count)):
         group = list(some)
         rows = np.concatenate([padded(np.array(tile.channels), tc) for tile in group])

@@ -104,6 +104,7 @@ class ArrayJob:
     spares: bool = False  # and go to its spare row
     loads: bool = False  # activations that arrive meanwhile may be stored
     fast: bool = False  # as many as come
+    slow: int = 0  # else one every 2 + slow cycles, while the array multiplies
     waits: bool = False  # a section of them must be complete first
     has_first: bool = False  # the first weight tile came with the job before
     first_half: int = 0  # of the weight buffer, that holds it
@@ -127,7 +128,7 @@ class ArrayJob:
         flags += (self.sparse, self.next_sparse)
         last = (self.next_k_tiles, 0) if self.op == ArrayOp.LINEAR else self.context_scale
         return _words(
-            self.op | sum(flag << 8 + i for i, flag in enumerate(flags)),
+            self.op | sum(flag << 8 + i for i, flag in enumerate(flags)) | self.slow << 20,
             _halves(self.k_tiles, self.column_tiles),
             _halves(self.token_tiles, self.seq_len),
             _halves(*self.src),

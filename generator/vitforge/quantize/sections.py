@@ -5,12 +5,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vitforge.design.block_sizes import arrival_pause
 from vitforge.design.design import Design
+from vitforge.design.geometry import ceil_div
 from vitforge.model.keep import Mask
 from vitforge.quantize.compact import keep_of
 from vitforge.quantize.jobs import Job, class_head, class_token_mlp, mlp, patch_embedding, self_attention
 from vitforge.quantize.model import QuantLinear, QuantModel, QuantNorm
-from vitforge.quantize.records import ArrayJob, ArrayOp, NormJob, NormOp, encode_jobs, norm_records, residual_table
+from vitforge.quantize.records import (
+    ArrayJob,
+    ArrayOp,
+    LinearJob,
+    NormJob,
+    NormOp,
+    encode_jobs,
+    norm_records,
+    residual_table,
+)
 
 Pair = tuple[int, int]
 
@@ -46,10 +57,22 @@ def array_sections(design: Design, model: QuantModel) -> dict[str, list[Job]]:
     sparse = model.is_two_of_four and bool(design.folding.sparse)
     for i, block in enumerate(model.blocks):
         early, keep = _is_early(design, i), keep_of(model, i)
-        found[f"nsa.{i}"] = self_attention(design, block, keep, class_token_only=early, sparse=sparse)
-        found[f"nmp.{i}"] = (class_token_mlp if early else mlp)(design, block, keep, sparse=sparse)
+        nsa = self_attention(design, block, keep, class_token_only=early, sparse=sparse)
+        nmp = (class_token_mlp if early else mlp)(design, block, keep, sparse=sparse)
+        found |= {f"nsa.{i}": _paced(design, nsa, keep.norm1), f"nmp.{i}": _paced(design, nmp, keep.norm2)}
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     return {**found, f"{embedder}.embed": patch_embedding(design, model.patch)}
+
+
+def _paced(design: Design, jobs: list[Job], keep: Mask) -> list[Job]:
+    """``jobs`` that take activations no faster than a layer norm with ``keep`` sends them. What arrives belongs to
+    another block, of about the same size."""
+    pause = arrival_pause(design.qkv.k_tiles, ceil_div(int(keep.sum()), design.folding.tk))
+
+    def paced(job: ArrayJob) -> ArrayJob:
+        return replace(job, slow=pause) if job.loads and not job.fast else job
+
+    return [replace(job, job=paced(job.job)) if isinstance(job, LinearJob) else paced(job) for job in jobs]
 
 
 def _is_early(design: Design, block: int) -> bool:

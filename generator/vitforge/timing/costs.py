@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from vitforge.design.block_sizes import BlockSizes, block_sizes, tiles_shape
+from vitforge.design.block_sizes import BlockSizes, Tiles, block_sizes, tiles_shape
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, LinearShape, ceil_div
 from vitforge.design.loops import CALL_CYCLES, LOOPS
@@ -113,7 +114,7 @@ def _residual_jobs(
     design: Design,
     engine: EngineGeometry,
     k_tiles: int,
-    tiles: tuple[tuple[int, int], ...],
+    tiles: Tiles,
     token_tiles: int,
     tokens: int,
     *,
@@ -144,6 +145,26 @@ def _residual_jobs(
     return total
 
 
+def _moving_jobs(
+    design: Design,
+    engine: EngineGeometry,
+    k_tiles: int,
+    tiles: Tiles,
+    rest: Tiles,
+    token_tiles: int,
+    tokens: int,
+    *,
+    sparse: bool,
+    is_first: bool,
+    fast: bool,
+) -> JobCost:
+    """Jobs that add ``tiles`` to the residual, and those that move the ``rest`` of a token to the spare row."""
+    beats = tiles_shape(design, 1, 1, sparse=sparse).tile_beats if rest else 0
+    jobs = partial(_residual_jobs, design, engine, sparse=sparse, fast=fast)
+    added = jobs(k_tiles, tiles, token_tiles, tokens, is_first=is_first, next_beats=beats)
+    return added + jobs(1, rest, token_tiles, tokens, is_first=is_first and not tiles)
+
+
 def _no_job(design: Design, engine: EngineGeometry) -> JobCost:
     """A column tile that is added nowhere, where nothing is left of a section."""
     return linear_job(design, engine, tiles_shape(design, 1, 1), 1, drains=1, is_first=True, loads=True)
@@ -158,8 +179,8 @@ def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_tok
     shape = tiles_shape(design, sizes.norm1, 1, sparse=sizes.sparse)
     patches = class_token_only and bool(f.embed_nsa)  # of the next image may arrive from the first job on
     proj_beats = tiles_shape(design, sizes.proj_inputs, 1, sparse=sizes.sparse).tile_beats
-    restored = ((1, sizes.residual_columns),) if patches else sizes.proj
-    following = proj_beats if restored else 0
+    rest = sizes.proj_rest if patches else ()
+    following = proj_beats if sizes.proj else tiles_shape(design, 1, 1, sparse=sizes.sparse).tile_beats if rest else 0
 
     def qkv(columns: int, *, is_first: bool, next_beats: int, token_tiles: int = engine.token_tiles) -> JobCost:
         return linear_job(
@@ -181,11 +202,12 @@ def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_tok
         return attention_job(design, design.key_tiles, v_tiles * per_k_tile, tiles, stores=True, fast=patches)
 
     tokens = 1 if class_token_only else engine.tt
-    last = _residual_jobs(
+    last = _moving_jobs(
         design,
         engine,
         sizes.proj_inputs,
-        restored,
+        sizes.proj,
+        rest,
         tiles,
         tokens,
         sparse=sizes.sparse,
@@ -194,7 +216,7 @@ def self_attention(design: Design, sizes: BlockSizes | None = None, *, class_tok
     )
     ends = JobCost(cycles=2 * CALL_CYCLES, work=0)
     if not sizes.heads:
-        return (last if restored else _no_job(design, engine)) + ends
+        return (last if sizes.proj or rest else _no_job(design, engine)) + ends
     projected = [(1 if class_token_only else 2) * qk + v for qk, v in sizes.heads]
     queries = NOTHING
     if class_token_only:
@@ -257,17 +279,18 @@ def class_token_mlp(design: Design, sizes: BlockSizes | None = None) -> JobCost:
     """The last MLP where only the class token is used."""
     sizes = sizes or block_sizes(design)
     patches = not design.folding.embed_nsa
-    restored = ((1, sizes.residual_columns),) if patches else sizes.fc2
-    if not restored:
+    rest = sizes.fc2_rest if patches else ()
+    if not sizes.fc2 and not rest:
         return _no_job(design, design.nmp)
     fc1 = NOTHING
     if sizes.fc1_columns:
         fc1 = _fc1(design, sizes, 1, drains=1, stores=True, is_first=True, loads=patches, fast=patches)
-    return fc1 + _residual_jobs(
+    return fc1 + _moving_jobs(
         design,
         design.nmp,
         sizes.hidden,
-        restored,
+        sizes.fc2,
+        rest,
         1,
         1,
         sparse=sizes.sparse,

@@ -7,10 +7,10 @@ It assumes that the tool reaches the initiation intervals written in the kernels
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 
-from vitforge.design.block_sizes import BlockSizes, Tiles, block_sizes, tiles_shape
+from vitforge.design.block_sizes import BlockSizes, Tiles, arrival_pause, block_sizes, tiles_shape
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 from vitforge.design.loops import CALL_CYCLES, DDR_EFFICIENCY
@@ -47,12 +47,22 @@ class Estimate:
 
 @lru_cache(maxsize=1 << 10)
 def _attention(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
-    return costs.self_attention(design, sizes, class_token_only=is_early)
+    cost = costs.self_attention(design, sizes, class_token_only=is_early)
+    return cost if is_early and design.folding.embed_nsa else _paced(design, sizes.norm1, cost)
 
 
 @lru_cache(maxsize=1 << 10)
 def _mlp(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
-    return costs.class_token_mlp(design, sizes) if is_early else costs.mlp(design, sizes)
+    if is_early and not design.folding.embed_nsa:
+        return costs.class_token_mlp(design, sizes)
+    cost = costs.class_token_mlp(design, sizes) if is_early else costs.mlp(design, sizes)
+    return _paced(design, sizes.norm2, cost)
+
+
+def _paced(design: Design, kept: int, cost: JobCost) -> JobCost:
+    """``cost`` where activations are taken more rarely, because pruned ones are sent more rarely."""
+    pause = arrival_pause(design.qkv.k_tiles, kept)
+    return cost if pause == 0 else replace(cost, room=min(cost.room, cost.cycles // (2 + pause)))
 
 
 @dataclass(frozen=True)

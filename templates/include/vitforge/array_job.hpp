@@ -134,6 +134,7 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     DrainPosition drain = {0, 0, 0, 0, 0, 0, 0, 0};
     int half = job.first_half ? 1 : 0;
     TileCursor cursor = {0, 0, 0};
+    int pause = 0;  // cycles until the next activation may be taken
 array_cycle:
     for (int cycle = 0; cycle < cycles; ++cycle) {
 #pragma HLS pipeline II=1
@@ -159,8 +160,11 @@ array_cycle:
                              logits);
             advance_drain<C>(job, done_target, drain);
         }
-        // While the array multiplies every other cycle: slower than layer norm delivers, so that it never waits.
-        const bool takes = job.loads && (job.fast || !works || (cycle & 1) == 0);
+        // While the array multiplies every other cycle, or more rarely: slower than layer norm delivers, so that it
+        // never waits.
+        const bool always = job.slow == 0 && (job.fast || !works);
+        const bool takes = job.loads && (always || pause == 0);
+        pause = pause == 0 ? 1 + job.slow : pause - 1;
         if (takes && !arrivals.at_mark && !arrivals.ended && write.rows == 0) {
             take_word<C>(activations, arrivals, write, logits);
         }

@@ -75,6 +75,7 @@ struct ArrayJob {
     bool spares;       // results go to the spare row of the residual
     bool loads;        // the activations that arrive may be stored meanwhile
     bool fast;         // as many as come: their sender keeps pace
+    int slow;          // else one every 2 + slow cycles: layer norm sends fewer where channels are pruned
     bool waits;        // a whole section of them must be there first
     bool has_first;    // the first weight tile came with the job before
     bool first_half;   // half of the weight buffer that holds it
@@ -110,6 +111,7 @@ inline ArrayJob decode_array_job(const uint32 words[header_words]) {
     job.fast = bit_of(words[0], 17);
     job.sparse = C::sparse && bit_of(words[0], 18);
     job.next_sparse = C::sparse && bit_of(words[0], 19);
+    job.slow = static_cast<int>((words[0] >> 20) & 0xf);
     job.k_tiles = low_half(words[1]);
     job.column_tiles = high_half(words[1]);
     job.token_tiles = low_half(words[2]);
