@@ -35,8 +35,8 @@ from vitforge.timing.trace import trace
 
 BOARD = "zcu104"
 KEPT = (1.0, 0.75, 0.5, 0.25)
-# Eight tokens leave in a cycle, so that matrices of few k tiles do not wait for the residual. A sixteenth of DeiT-Tiny is
-# little: with smaller token tiles a job lasts longer, against what it takes to begin and to end.
+# Eight tokens leave in a cycle, so that matrices of few k tiles do not wait for the residual. A sixteenth of DeiT-Tiny
+# is little: with smaller token tiles a job lasts longer, against what it takes to begin and to end.
 FOLDING = {"tt_nsa": 16, "td_nsa": 8, "td_nmp": 8, "tr": 8, "lane_banks": 1}
 FOLDINGS = {"deit_tiny": FOLDING | {"tt_nmp": 16}, "deit_small": FOLDING | {"tt_nmp": 24}}
 MOST_DIFFERENCE, MOST_TWO_OF_FOUR = 0.06, 0.53

@@ -69,17 +69,50 @@ class VitAccelerator(Accelerator):
         pointers = [f"list_{unit}" for unit in UNITS] + [f"blob_{unit}" for unit in UNITS] + ["images", "logits"]
         halves = [f"{name}_{half}" for name in pointers for half in (1, 2)]
         self._find_ip(["n_steps", "n_images", *halves], clock_mhz)
-        blob = self._allocate(content.shape, np.uint8)
-        blob[:] = content
-        blob.flush()
-        for unit in UNITS:
-            self._ip.write_pointer(f"blob_{unit}", blob.device_address)
-        self._slots = [BatchSlot(self._allocate, self._manifest, self.batch) for _ in range(2)]
+        self._place(self._manifest, content)
         self._launch(self._slots[0])  # of no images: fills the identity registers only
         self._wait(self._slots[0])
         self._check_identity(str(self._manifest["design_hash"]))
 
+    def _place(self, manifest: Mapping[str, Any], content: NDArray[np.uint8]) -> None:
+        """Put a blob into device memory, with slots for its batches, and make it the one in use."""
+        before = list(self._buffers)
+        try:
+            blob = self._allocate(content.shape, np.uint8)
+            blob[:] = content
+            blob.flush()
+            slots = [BatchSlot(self._allocate, manifest, self.batch) for _ in range(2)]
+        except BaseException:
+            self._free([new for new in self._buffers if all(new is not old for old in before)])
+            raise
+        for unit in UNITS:
+            self._ip.write_pointer(f"blob_{unit}", blob.device_address)
+        self._manifest, self._slots = manifest, slots
+        self._free(before)
+
     # --- use -------------------------------------------------------------------------------------------------------
+    def load(self, blob_path: str | Path) -> None:
+        """Change the weights for those of another blob of the same overlay: a pruned version of the model, say.
+
+        Raises
+        ------
+        InputError
+            If the blob cannot be read, is damaged, or is of another overlay; the weights stay as they were.
+        HostError
+            If device memory does not hold both at once; the weights stay as they were.
+        ClosedError
+            After ``close()`` or a failure.
+        """
+        manifest, content = _read(Path(blob_path))
+        if manifest["design_hash"] != self._manifest["design_hash"]:
+            raise InputError(
+                f"{blob_path} is for another overlay than the one that is loaded; make it with vitforge blob from the "
+                "project of this overlay"
+            )
+        with self._lock:
+            self._check_usable()
+            self._place(manifest, content)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images it takes."""

@@ -12,6 +12,7 @@ import click
 
 from vitforge import __version__
 from vitforge.cli.a3 import a3
+from vitforge.cli.blob import blob
 from vitforge.cli.boards import boards
 from vitforge.cli.csim import csim
 from vitforge.cli.demo import demo
@@ -19,6 +20,7 @@ from vitforge.cli.doctor import doctor
 from vitforge.cli.estimate import estimate
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
+from vitforge.cli.prune import prune
 from vitforge.cli.quantize import quantize
 from vitforge.cli.trace import trace
 from vitforge.errors import CheckError, VitforgeError
@@ -106,5 +108,5 @@ def main() -> None:
     """
 
 
-for command in (demo, init, generate, csim, trace, estimate, quantize, a3, boards, doctor):
+for command in (demo, init, generate, csim, trace, estimate, quantize, prune, blob, a3, boards, doctor):
     main.add_command(command)
