@@ -15,7 +15,6 @@ from vitforge.a3_tune.config_file import read_settings, write_choice
 from vitforge.a3_tune.data import Arrays, Source, load_arrays, split
 from vitforge.a3_tune.measure import Progress, make_problem, measure
 from vitforge.a3_tune.metric import Function, find_metric
-from vitforge.a3_tune.plot import check_plot, draw
 from vitforge.a3_tune.settings import EXACT, Setting, default_grid
 from vitforge.a3_tune.tuned import TuneResult
 from vitforge.boards import load_board, load_board_file
@@ -23,6 +22,7 @@ from vitforge.config import ProjectConfig
 from vitforge.csim.project import A3Project, load_a3_project
 from vitforge.design.a3 import A3Design
 from vitforge.errors import ConfigError
+from vitforge.plotting import check_plot, draw
 from vitforge.timing.a3_simulate import Simulator
 from vitforge_host.a3_scale import scale_registers
 
@@ -158,7 +158,9 @@ def _grid(grid: Sequence[Setting] | None, design: A3Design, arrays: Arrays) -> t
 def _write(result: TuneResult, config: Path | None, plot: Path | str | None, *, is_project: bool) -> TuneResult:
     """Plot and config; the config last, and only if there is a choice."""
     if plot is not None:
-        draw(result, Path(plot))
+        from vitforge.a3_tune.figure import make_figure
+
+        draw(lambda: make_figure(result), Path(plot))
         result = replace(result, plot=Path(plot))
     if config is None or result.chosen is None:
         return result

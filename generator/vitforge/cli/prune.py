@@ -39,6 +39,7 @@ from vitforge.cli.common import (
 )
 @click.option("--heldout", type=PATH, metavar="NPZ", help="images and labels that no decision sees.")
 @click.option("--seed", type=int, default=1, help="[default: 1]")
+@click.option("--plot", type=PATH, metavar="FILE", help="Picture of what is kept, accuracy and cycles; .png or .svg.")
 @output_option("MODEL-pruned", "Directory to write.")
 @json_option
 @debug_option
@@ -54,6 +55,7 @@ def prune(
     images: Path | None,
     heldout: Path | None,
     seed: int,
+    plot: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -80,6 +82,7 @@ def prune(
             images=images,
             heldout=heldout,
             seed=seed,
+            plot=plot,
             progress=progress,
         )
     facts = result.to_json()

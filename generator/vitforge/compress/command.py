@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vitforge.compress.magnitude import TILE, Sizes, block_weights, check_fraction, magnitude_keep
+from vitforge.compress.magnitude import TILE, check_fraction, magnitude_keep
 from vitforge.compress.masked import prune_float, read_masks, sparsify
+from vitforge.compress.probe import Step
 from vitforge.compress.training import (
-    VALIDATION_SHARE,
     Pictures,
     Progress,
     load_pictures,
@@ -32,12 +30,11 @@ from vitforge.model.shipped import SHIPPED, shipped_heldout, shipped_model
 from vitforge.model.source import is_model_name
 from vitforge.model.vit import ViTModel
 from vitforge.output import check_output, write_project
+from vitforge.plotting import check_plot, draw
 from vitforge.quantize.top1 import top1
 
 REPORT = "report.json"  # by which a directory of ours is known
 METHODS = ("probe", "magnitude")
-_PROBE_EPOCHS, _STEP_EPOCHS = 2, 3
-_RATE, _PENALTY = 1e-3, 2e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ class PruneResult:
     dense_top1: float | None
     control_top1: float | None
     epochs: int  # of training, of the pruned model and of the control
-    steps: list[dict[str, object]]
+    steps: list[Step]
 
     @property
     def kept_fraction(self) -> float:
@@ -81,7 +78,9 @@ class PruneResult:
             "footprint_bytes": kept // 2 + kept // 8 if is_sparse else kept,
             "dense_footprint_bytes": self._dense,
             "epochs": self.epochs,
-            "steps": self.steps,
+            "steps": [
+                {**asdict(step.sizes), "accuracy": step.accuracy, "accepted": step.accepted} for step in self.steps
+            ],
             "layers": [
                 {name: np.count_nonzero(mask, axis=-1).tolist() for name, mask in keep.masks().items()}
                 for keep in self.model.keep
@@ -103,6 +102,7 @@ def prune_model(
     images: Path | None = None,
     heldout: Path | None = None,
     seed: int = 1,
+    plot: Path | None = None,
     progress: Progress | None = None,
 ) -> PruneResult:
     """Prunes the float model ``source`` (None: the one that ships) into the directory ``output``.
@@ -112,6 +112,7 @@ def prune_model(
     tolerance : accuracy on validation images that a step of column pruning may cost [percentage points]
     epochs : of fine-tuning at the end; a control, the dense model, is trained as long as the pruned one in all
     images, heldout : .npz files with images and labels; the model that ships has its own
+    plot : file for a picture of the masks, of accuracy against footprint, and of cycles against density
 
     Raises
     ------
@@ -120,7 +121,7 @@ def prune_model(
     ModelError
         If model, masks or images are not usable.
     ToolError
-        If PyTorch or training images are not installed.
+        If PyTorch, training images, or matplotlib for the plot are not installed.
     OutputError
         If ``output`` exists and is not ours, or cannot be written.
     """
@@ -129,31 +130,67 @@ def prune_model(
     if target is not None:
         check_fraction(target)
     check_output(output, REPORT)
+    if plot is not None:
+        check_plot(plot)
     model, held = _load(source, heldout)
     if model.keep:
         raise ConfigError(f"{model.name} is pruned already; prune the dense model")
     if masks is not None or method == "magnitude":
         keep = read_masks(masks, model) if masks else magnitude_keep(model, 1.0 if target is None else target, tile)
-        pruned = prune_float(model, keep)
-        pruned = sparsify(pruned) if sparsity == TWO_OF_FOUR else pruned
-        result = PruneResult(
-            model=pruned,
-            method="masks" if masks else "magnitude",
-            target=target,
-            float_top1=_top1(pruned, held),
-            dense_top1=_top1(model, held),
-            control_top1=None,
-            epochs=0,
-            steps=[],
-        )
+        result = _without_training(model, held, keep, "masks" if masks else "magnitude", target, sparsity)
     else:
         require_torch("pruning with a significance probe")
         data = load_pictures(images, model.shape) if images else _own_training(source)
-        options = _Options(target or 1.0, sparsity, tile, tolerance / 100, epochs, seed)
-        result = _probed(model, data, held, options, progress or (lambda what, done, total: None))
+        notify = progress or (lambda what, done, total: None)
+        settings = {"target": target or 1.0, "sparsity": sparsity, "tile": tile, "epochs": epochs, "seed": seed}
+        result = _with_training(model, data, held, notify, tolerance=tolerance / 100, **settings)
     report = json.dumps(result.to_json(), indent=1) + "\n"
     write_project(output, {FILE_NAME: model_bytes(result.model), REPORT: report.encode()}, REPORT)
+    if plot is not None:
+        from vitforge.compress.figure import make_figure
+
+        draw(lambda: make_figure(result), plot)
     return result
+
+
+def _without_training(
+    model: ViTModel,
+    held: Pictures | None,
+    keep: tuple[BlockKeep, ...],
+    method: str,
+    target: float | None,
+    sparsity: str,
+) -> PruneResult:
+    pruned = prune_float(model, keep)
+    pruned = sparsify(pruned) if sparsity == TWO_OF_FOUR else pruned
+    return PruneResult(
+        model=pruned,
+        method=method,
+        target=target,
+        float_top1=_top1(pruned, held),
+        dense_top1=_top1(model, held),
+        control_top1=None,
+        epochs=0,
+        steps=[],
+    )
+
+
+def _with_training(
+    model: ViTModel, data: Pictures, held: Pictures | None, progress: Progress, **settings: Any
+) -> PruneResult:
+    from vitforge.compress.recipe import Options, Recipe
+
+    done = Recipe(model, data, held, Options(**settings), progress).run()
+    return PruneResult(
+        model=done.pruned,
+        method="probe",
+        target=settings["target"],
+        float_top1=_top1(done.pruned, held),
+        dense_top1=_top1(model, held),
+        control_top1=_top1(done.control, held),
+        epochs=done.epochs,
+        steps=done.steps,
+    )
 
 
 def _load(source: str | None, heldout: Path | None) -> tuple[ViTModel, Pictures | None]:
@@ -175,87 +212,3 @@ def _own_training(source: str | None) -> Pictures:
 
 def _top1(model: ViTModel, data: Pictures | None) -> float | None:
     return None if data is None else top1(forward(model, data.images), data.labels)
-
-
-@dataclass(frozen=True)
-class _Options:
-    target: float
-    sparsity: str
-    tile: int
-    tolerance: float
-    epochs: int
-    seed: int
-
-
-def _probed(
-    model: ViTModel, data: Pictures, held: Pictures | None, options: _Options, progress: Progress
-) -> PruneResult:
-    """Probe, column pruning, fine-tuning, and the control."""
-    from vitforge.compress import probe
-    from vitforge.compress.network import MaskedViT
-    from vitforge.compress.training import accuracy, train
-
-    training, validation = data.split(VALIDATION_SHARE, options.seed)
-
-    def told(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(what, done, total)
-
-    shape = model.shape
-    if options.target < 1:
-        probed = MaskedViT(model, probe=True)
-        notify = told("significance probe")
-        train(probed, training, _PROBE_EPOCHS, rate=_RATE, seed=options.seed, penalty=_PENALTY, notify=notify)
-        gammas = probed.gammas()
-        weights = probe.significant_weights(model, gammas)
-        sizes = probe.first_sizes(shape, probe.row_shares(gammas), options.tile)
-    else:
-        weights = list(block_weights(model))
-        sizes = Sizes(shape.embed_dim, shape.head_dim, shape.hidden_dim)
-    network = MaskedViT(model)
-    floor = (accuracy(network, validation) if held is None else accuracy(network, held)) - options.tolerance
-    learn = partial(train, rate=_RATE, teacher=MaskedViT(model))
-    before = copy.deepcopy(network.state_dict())
-    trained = 0
-
-    def measure(keep: tuple[BlockKeep, ...]) -> float:
-        """After as many epochs as it takes to reach the floor, and no more than a few."""
-        nonlocal before, trained
-        before = copy.deepcopy(network.state_dict())
-        network.set_keep(keep)
-        reached = 0.0
-        for _ in range(_STEP_EPOCHS):
-            if reached < floor:
-                learn(network, training, 1, seed=options.seed + trained, notify=told("column pruning"))
-                trained += 1
-                reached = accuracy(network, validation)
-        return reached
-
-    sizes, steps = probe.prune_columns(
-        shape,
-        weights,
-        sizes,
-        target=options.target,
-        floor=floor,
-        tile=options.tile,
-        measure=measure,
-        undo=lambda: network.load_state_dict(before),
-    )
-    keep = probe.masks_of(shape, weights, sizes, options.tile)
-    network.set_keep(keep)
-    if options.sparsity == TWO_OF_FOUR:
-        network.set_sparsity(sparsify(network.export(keep)))
-    learn(network, data, options.epochs, seed=options.seed, notify=told("fine-tune"))
-    control = MaskedViT(model)
-    total = trained + options.epochs
-    learn(control, data, total, seed=options.seed, notify=told("dense control"))
-    pruned = network.export(keep, options.sparsity)
-    return PruneResult(
-        model=pruned,
-        method="probe",
-        target=options.target,
-        float_top1=_top1(pruned, held),
-        dense_top1=_top1(model, held),
-        control_top1=_top1(control.export(), held),
-        epochs=total,
-        steps=[{**asdict(step.sizes), "accuracy": step.accuracy, "accepted": step.accepted} for step in steps],
-    )

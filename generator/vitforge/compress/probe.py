@@ -37,6 +37,10 @@ class Step:
     accuracy: float
     accepted: bool
 
+    def fraction(self, shape: ViTShape) -> float:
+        """Of the blocks' linear weights that were kept."""
+        return self.sizes.fraction(shape)
+
 
 def row_shares(gammas: Mapping[str, NDArray]) -> dict[str, float]:
     """Layer ("0_q" and so on) -> share of its rows that are significant."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vitforge.compress.network import MaskedViT
 
-VALIDATION_SHARE = 0.2  # of the training images, by which pruning decides; held-out images decide nothing
+VALIDATION_SHARE = 0.2  # of the training images, by which pruning decides
 _BATCH = 100
 _CLIP = 1.0
 _TEMPERATURE = 2.0

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the plot of `vitforge a3 tune`. matplotlib is imported only if there is one to write."""
+"""Writes plots to files. matplotlib is imported only if there is one to write."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vitforge.a3_tune.tuned import TuneResult
 from vitforge.errors import ConfigError, OutputError, ToolError
 
 SUFFIXES = (".png", ".svg")
@@ -33,15 +33,16 @@ def check_plot(path: Path) -> None:
         raise ToolError("the plot needs matplotlib; pip install 'vitforge[plot]', or leave --plot out") from None
 
 
-def draw(result: TuneResult, path: Path) -> None:
-    """Saves the figure, the same bytes for the same result. Raises OutputError if ``path`` cannot be written."""
-    from matplotlib import rc_context
+def draw(make: Callable[[], Any], path: Path) -> None:
+    """Saves the figure that ``make`` gives, the same bytes for the same figure.
 
-    from vitforge.a3_tune.figure import make_figure
+    Raises OutputError if ``path`` cannot be written.
+    """
+    from matplotlib import rc_context
 
     metadata = {"Software": None} if path.suffix.lower() == ".png" else {"Date": None}
     with rc_context(_STYLE):
-        figure = make_figure(result)
+        figure = make()
         try:
             figure.savefig(path, dpi=160, metadata=metadata)
         except OSError as error:
