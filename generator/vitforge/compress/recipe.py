@@ -104,10 +104,11 @@ class Recipe:
         self._network.set_keep(keep)
         reached = 0.0
         for _ in range(STEP_EPOCHS):
-            if reached < self._floor:
-                self._learn(self._network, self._training, 1, self._options.seed + self._trained, "column pruning")
-                self._trained += 1
-                reached = accuracy(self._network, self._validation)
+            self._learn(self._network, self._training, 1, self._options.seed + self._trained, "column pruning")
+            self._trained += 1
+            reached = accuracy(self._network, self._validation)
+            if reached >= self._floor:
+                break
         return reached
 
     def _learn(self, network: MaskedViT, data: Pictures, epochs: int, seed: int, what: str) -> None:
