@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes recorded figures into README.md, docs/performance.md and docs/a3.md, between marks that name a table.
+"""Writes recorded figures into README.md and documents under docs/, between marks that name a table.
 
 python benchmarks/documents.py            after a benchmark with --record, and whenever loops or resources change
 python benchmarks/documents.py --check    exit code 1 if a document is out of date
@@ -17,12 +17,13 @@ from typing import Any
 
 from a3_tables import A3_TABLES
 from document_tables import percent, table
+from sparsity_tables import SPARSITY_TABLES
 
 from vitforge.design.loops import LOOPS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("performance.md", "a3.md")))
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("performance.md", "a3.md", "sparsity.md")))
 BOARD = "zcu104"
 MODELS = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small", "deit_base": "DeiT-Base"}
 SHIPPED = "mnist"
@@ -231,6 +232,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{function.__name__: function for function in (results, short, shipped, bounds, cycles, folding)},
     **{function.__name__: function for function in (loops, ours, csim)},
     **A3_TABLES,
+    **SPARSITY_TABLES,
 }
 
 

@@ -49,8 +49,8 @@ class Work:
     """What the linear layers of a block take at least: tiles of tt tokens x tc columns x tk lanes, and bytes."""
 
     steps: int
-    weight_bytes: int
-    stream_bytes: int  # with bias, multiplier, shift and channel of each column
+    weight_bytes: int  # with the places of 2:4 weights
+    stream_bytes: int  # and with bias, multiplier, shift and channel of each column
 
     @classmethod
     def of(cls, design: Design, sizes: BlockSizes) -> Work:
@@ -63,11 +63,12 @@ class Work:
             (design.nmp.token_tiles, sizes.norm2, sizes.fc1_columns),
             (design.nmp.token_tiles, sizes.hidden, sum(count for _, count in sizes.fc2)),
         )
+        step_bytes = f.tk * f.tc * 5 // 4 if sizes.sparse else f.tk * f.tc
         shapes = [tiles_shape(design, k_tiles, 1, sparse=sizes.sparse) for _, k_tiles, _ in matrices]
         counted = list(zip(matrices, shapes, strict=True))
         return cls(
             steps=sum(tokens * columns * shape.steps for (tokens, _, columns), shape in counted),
-            weight_bytes=sum(columns * k_tiles * f.tk * f.tc for _, k_tiles, columns in matrices),
+            weight_bytes=sum(columns * shape.steps * step_bytes for (_, _, columns), shape in counted),
             stream_bytes=sum(columns * shape.tile_beats * design.beat_bytes for (_, _, columns), shape in counted),
         )
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of docs/sparsity.md: recorded figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from document_tables import percent, table
+
+RESULTS = Path(__file__).parent / "results"
+NAMES = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small"}
+Row = dict[str, Any]
+
+
+def _rows(name: str) -> list[Row]:
+    rows: list[Row] = json.loads((RESULTS / name).read_text())["rows"]
+    return rows
+
+
+def sparsity_curve() -> str:
+    """Random masks, and 2:4 on an overlay that takes both."""
+    columns = ("ZCU104", "rows, columns", "weights", "MACs", "cycles", "against MACs", "bytes against weights", "images/s")
+    return table(columns, [_curve_row(row) for row in _rows("sparsity_curve.json")], left=3)
+
+
+def _curve_row(row: Row) -> list[str]:
+    capable = ", takes 2:4" if row.get("overlay") == "2:4" and row["sparsity"] == "dense" else ""
+    figures = [f"{row[name]:.3f}" for name in ("mac_ratio", "cycle_ratio", "cycles_to_macs", "stream_to_weights")]
+    return [NAMES[row["model"]], percent(row["kept"]), row["sparsity"] + capable, *figures, f"{row['fps']:,.1f}"]
+
+
+def prune_curve() -> str:
+    """The model that ships."""
+    columns = ("weights kept", "", "pruned, float", "dense control", "pruned, INT8", "footprint, bytes", "epochs")
+    return table(columns, [_prune_row(row) for row in _rows("prune_curve.json")], left=2)
+
+
+def _prune_row(row: Row) -> list[str]:
+    if "float_top1" not in row:
+        return [percent(row["kept_fraction"]), "as it ships", "", "", percent(row["int8_top1"], 1), "", ""]
+    tops = [percent(row[name], 1) for name in ("float_top1", "control_top1", "int8_top1")]
+    return [percent(row["kept_fraction"]), row["sparsity"], *tops, f"{row['footprint_bytes']:,}", str(row["epochs"])]
+
+
+SPARSITY_TABLES: dict[str, Callable[[], str]] = {"sparsity_curve": sparsity_curve, "prune_curve": prune_curve}
