@@ -24,6 +24,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vitforge.plotting import STYLE
+
 HERE = Path(__file__).parent
 RECORDED = HERE / "results" / "estimate_vs_trace.json"
 IMAGES = HERE.parent / "docs" / "images"
@@ -31,15 +33,6 @@ BOARD = "zcu104"
 MODELS = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small", "deit_base": "DeiT-Base"}
 # Okabe and Ito: told apart by all forms of colour vision.
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#666666"
-STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#999999",
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-    "svg.hashsalt": "vitforge",
-}
 TRACK_POINTS = 460  # width of a track
 LINE = 18  # characters that fit the height of a tall one
 STEPS = 2  # shown of the timeline: the last before an image enters and leaves, and that one

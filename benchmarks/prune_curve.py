@@ -31,7 +31,15 @@ from vitforge.quantize.top1 import top1
 from vitforge.timing.estimate import estimate
 
 BOARD = "zcu104"
-VERSIONS = ((1.0, "2:4"), (0.75, "dense"), (0.5, "dense"), (0.5, "2:4"), (0.25, "dense"), (0.15, "dense"))
+DENSE = (1.0, "dense")
+VERSIONS = {  # (target, sparsity) -> tolerance [points]: what is small costs more than the command's default allows
+    (1.0, "2:4"): 0.5,
+    (0.75, "dense"): 0.5,
+    (0.5, "dense"): 0.5,
+    (0.5, "2:4"): 0.5,
+    (0.25, "dense"): 3.0,
+    (0.15, "dense"): 6.0,
+}
 CALIBRATION, SEED = 100, 1
 MOST_LOST = 0.005
 RECORDED = Path(__file__).parent / "results" / "prune_curve.json"
@@ -39,15 +47,16 @@ Row = dict[str, Any]
 
 
 def measure(target: float, sparsity: str) -> Row:
-    """One version."""
+    """One of `VERSIONS`."""
+    tolerance = VERSIONS[target, sparsity]
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="vitforge-bench-") as scratch:
         given = None if target == 1.0 else target
-        result = prune_model(None, Path(scratch) / "P", target=given, sparsity=sparsity, seed=SEED)
+        result = prune_model(None, Path(scratch) / "P", target=given, sparsity=sparsity, tolerance=tolerance, seed=SEED)
     integers, _ = quantize_model(result.model, shipped_training().images[:CALIBRATION])
     facts = result.to_json()
     keys = ("kept_fraction", "float_top1", "control_top1", "footprint_bytes", "dense_footprint_bytes", "epochs")
-    row = {"target": target, "sparsity": sparsity} | {key: facts[key] for key in keys}
+    row = {"target": target, "sparsity": sparsity, "tolerance": tolerance} | {key: facts[key] for key in keys}
     row |= {"int8_top1": int8_top1(integers), "sizes": facts["layers"][0], "fps_modelled": modelled(integers)}
     row["seconds"] = round(time.perf_counter() - began)
     print(row, file=sys.stderr, flush=True)
@@ -74,21 +83,36 @@ def dense_row() -> Row:
     }
 
 
+def recorded(rows: list[Row]) -> list[Row]:
+    """``rows`` with earlier ones of other versions, in order."""
+    earlier = json.loads(RECORDED.read_text())["rows"] if RECORDED.is_file() else []
+    found = {(row["target"], row["sparsity"]): row for row in [*earlier, *rows]}
+    return [found[version] for version in (DENSE, *VERSIONS) if version in found]
+
+
+def failures(rows: list[Row]) -> list[str]:
+    """What misses its bound, in sentences."""
+    return [
+        f"{row['target']:.0%} kept: {row['float_top1']} against {row['control_top1']} of the control"
+        for row in rows
+        if (row["target"], row["sparsity"]) == (0.5, "dense") and row["float_top1"] < row["control_top1"] - MOST_LOST
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--record", action="store_true", help=f"also write results/{RECORDED.name}")
+    parser.add_argument("--targets", nargs="+", type=float, metavar="FRACTION", help="only these versions")
+    parser.add_argument("--record", action="store_true", help=f"also put the rows into results/{RECORDED.name}")
     options = parser.parse_args()
     rows = [dense_row()]
     for version in VERSIONS:
-        rows.append(measure(*version))
-        if options.record:
-            RECORDED.write_text(json.dumps({"board": BOARD, "seed": SEED, "rows": rows}, indent=1) + "\n")
-    wrong = [
-        f"{row['target']:.0%} kept: {row['float_top1']} against {row['control_top1']} of the control"
-        for row in rows[1:]
-        if row["target"] == 0.5 and row["sparsity"] == "dense" and row["float_top1"] < row["control_top1"] - MOST_LOST
-    ]
+        if options.targets is None or version[0] in options.targets:
+            rows.append(measure(*version))
+            if options.record:
+                content = {"board": BOARD, "seed": SEED, "rows": recorded(rows)}
+                RECORDED.write_text(json.dumps(content, indent=1) + "\n")
+    wrong = failures(rows)
     if options.json:
         print(json.dumps({"rows": rows, "failures": wrong}, indent=1))
     else:

@@ -22,7 +22,16 @@ def _rows(name: str) -> list[Row]:
 
 def sparsity_curve() -> str:
     """Random masks, and 2:4 on an overlay that takes both."""
-    columns = ("ZCU104", "rows, columns", "weights", "MACs", "cycles", "against MACs", "bytes against weights", "images/s")
+    columns = (
+        "ZCU104",
+        "rows, columns",
+        "weights",
+        "MACs",
+        "cycles",
+        "against MACs",
+        "bytes against weights",
+        "images/s",
+    )
     return table(columns, [_curve_row(row) for row in _rows("sparsity_curve.json")], left=3)
 
 

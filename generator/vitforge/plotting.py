@@ -10,7 +10,7 @@ from typing import Any
 from vitforge.errors import ConfigError, OutputError, ToolError
 
 SUFFIXES = (".png", ".svg")
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -41,7 +41,7 @@ def draw(make: Callable[[], Any], path: Path) -> None:
     from matplotlib import rc_context
 
     metadata = {"Software": None} if path.suffix.lower() == ".png" else {"Date": None}
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = make()
         try:
             figure.savefig(path, dpi=160, metadata=metadata)

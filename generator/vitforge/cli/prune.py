@@ -91,4 +91,9 @@ def prune(
         return
     shown = ("method", "sparsity", "kept_fraction", "float_top1", "dense_top1", "control_top1", "footprint_bytes")
     print_facts(f"{result.model.name}, pruned", {name.replace("_", " "): facts[name] for name in shown})
+    if target is not None and not result.reached:
+        click.echo(
+            f"it stopped at {result.kept_fraction:.1%}: no step further stays within the tolerance; "
+            "give a larger --tolerance"
+        )
     click.echo(f"{output}; next: vitforge quantize {output} --calibration IMAGES -o QDIR")

@@ -63,6 +63,11 @@ class PruneResult:
     def _dense(self) -> int:
         return kept_weights((everything(self.model.shape),) * self.model.shape.depth)
 
+    @property
+    def reached(self) -> bool:
+        """Whether no more than the target is kept: the tolerance may have stopped column pruning before."""
+        return self.target is None or self.kept_fraction <= self.target or self.method != "probe"
+
     def to_json(self) -> dict[str, object]:
         """What ``--json`` prints."""
         kept = kept_weights(self.model.keep)
@@ -70,6 +75,7 @@ class PruneResult:
         return {
             "method": self.method,
             "target": self.target,
+            "reached": self.reached,
             "sparsity": self.model.sparsity,
             "kept_fraction": self.kept_fraction,
             "float_top1": self.float_top1,

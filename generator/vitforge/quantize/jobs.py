@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from vitforge.design.design import Design
-from vitforge.design.geometry import ceil_div
-from vitforge.design.restore import RestoreTile, free_passes, restore_tiles, unmoved
 from vitforge.model.keep import BlockKeep
-from vitforge.quantize.compact import NOTHING, HeadPlace, Index, padded, place_heads, select, stack
+from vitforge.quantize.compact import NOTHING, HeadPlace, padded, place_heads, select, stack
 from vitforge.quantize.model import QuantBlock, QuantLinear
 from vitforge.quantize.records import ArrayJob, ArrayOp, Destination, LinearJob, Target, linear_job
+from vitforge.quantize.residual_jobs import residual_jobs
 
 Job = ArrayJob | LinearJob
 END = "end"  # of a slot or of a step
@@ -27,70 +25,6 @@ def _activation_targets(
     """Column tiles ``tiles`` of an activation layout: tk / tc of them fill an entry."""
     groups = design.folding.tk // design.folding.tc
     return [Target(destination=destination, base=base + c // groups, group=c % groups, stride=stride) for c in tiles]
-
-
-def _residual_target(design: Design, tile: RestoreTile, base: int, pass_count: int) -> Target:
-    tc = design.folding.tc
-    return Target(
-        destination=Destination.RESIDUAL,
-        base=base,
-        words=tuple(channel // tc for channel in tile.channels),
-        lanes=tuple(channel % tc for channel in tile.channels),
-        passes=tile.passes,
-        pass_count=pass_count,
-    )
-
-
-def _residual_jobs(
-    design: Design,
-    layer: QuantLinear,
-    inputs: Index,
-    keep: np.ndarray,
-    base: int,
-    tokens: int,
-    *,
-    spares: bool = False,
-    **job: Any,
-) -> list[LinearJob]:
-    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual.
-
-    tokens : of a token tile that leave
-    spares : results go to the spare row, where no channel may be missing: what is pruned moves there too
-    """
-    jobs = _adding_jobs(design, layer, inputs, keep, base, tokens, spares=spares, **job)
-    if spares:
-        rest = unmoved(keep, design.folding.tc, design.folding.lane_banks)
-        zeros = select(layer, np.full(len(keep), NOTHING), np.arange(layer.weight.shape[1]))
-        jobs += _adding_jobs(design, zeros, np.full(1, NOTHING), rest, base, tokens, spares=True, **job)
-    return jobs
-
-
-def _adding_jobs(
-    design: Design,
-    layer: QuantLinear,
-    inputs: Index,
-    keep: np.ndarray,
-    base: int,
-    tokens: int,
-    *,
-    spares: bool,
-    **job: Any,
-) -> list[LinearJob]:
-    """Tiles whose passes their products hide share a job; the others have one for each number of passes."""
-    tc, tr = design.folding.tc, design.folding.tr
-    unit = design.folding.tk * (2 if job.get("sparse") else 1)
-    free = free_passes(ceil_div(len(inputs), unit), tokens, tr)
-    jobs = []
-    tiles = restore_tiles(keep, tc, design.folding.lane_banks)
-    for _, some in groupby(tiles, key=lambda tile: max(free, tile.pass_count)):
-        group = list(some)
-        rows = np.concatenate([padded(np.array(tile.channels), tc) for tile in group])
-        pass_count = max(tile.pass_count for tile in group)
-        targets = [_residual_target(design, tile, base, pass_count) for tile in group]
-        part = select(layer, rows, inputs)
-        drains = pass_count * ceil_div(tokens, tr)
-        jobs.append(linear_job(design, part, targets, drains=drains, by_token=True, spares=spares, **job))
-    return jobs
 
 
 def _projections(
@@ -166,7 +100,7 @@ def _projection(
     """proj reads the padded heads: zero rows where they are padded."""
     dim, nsa = design.shape.head_dim, design.nsa
     inputs = [np.where(place.v == NOTHING, NOTHING, place.head * dim + place.v) for place in heads]
-    return _residual_jobs(
+    return residual_jobs(
         design,
         block.proj,
         np.concatenate(inputs) if inputs else padded(np.array([], np.int64), 1, 1),
@@ -269,7 +203,7 @@ def mlp(design: Design, block: QuantBlock, keep: BlockKeep, *, sparse: bool = Fa
                     sparse=sparse,
                 )
             )
-        jobs += _residual_jobs(
+        jobs += residual_jobs(
             design,
             block.fc2,
             padded(np.flatnonzero(keep.hidden), 1, 1),
@@ -299,7 +233,7 @@ def class_token_mlp(design: Design, block: QuantBlock, keep: BlockKeep, *, spars
         title = "FC1 of the class token"
         src = (0, nmp.norm_stride)
         jobs.append(_fc1(design, block, keep, nmp.spare_base, name=title, src=src, token_tiles=1, drains=1, **flags))
-    fc2 = _residual_jobs(
+    fc2 = residual_jobs(
         design,
         block.fc2,
         padded(np.flatnonzero(keep.hidden), 1, 1),
@@ -342,7 +276,7 @@ def patch_embedding(design: Design, layer: QuantLinear) -> list[Job]:
         for columns in design.embed_columns:
             keep = np.zeros(dim, bool)
             keep[columns.start * f.tc : columns.stop * f.tc] = True
-            jobs += _residual_jobs(
+            jobs += residual_jobs(
                 design,
                 layer,
                 np.arange(design.shape.patch_len),
