@@ -154,7 +154,7 @@ def part_cost(unit: UnitCosts, section: str, room: int) -> JobCost:
         if name == "ln2" and early and int(rest[0]) == last:
             return JobCost(cycles=costs.norm(design, 1), work=0)
         cycles = unit.first_norm if section == "ln1.0" else unit.norm
-        return JobCost(cycles=cycles, work=0, room=words)
+        return JobCost(cycles=cycles, work=costs.sending(design, design.shape.seq_len), room=words)
     return NOTHING
 
 

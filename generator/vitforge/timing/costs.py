@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vitforge.design.block_sizes import BlockSizes, Tiles, block_sizes, tiles_shape
@@ -32,9 +32,15 @@ class JobCost:
     cycles: int
     work: int  # cycles in which the array multiplies
     room: int = 0  # activations that can be stored meanwhile, at most
+    closed: int = 0  # cycles before the first of them
 
     def __add__(self, other: JobCost) -> JobCost:
-        return JobCost(cycles=self.cycles + other.cycles, work=self.work + other.work, room=self.room + other.room)
+        return JobCost(
+            cycles=self.cycles + other.cycles,
+            work=self.work + other.work,
+            room=self.room + other.room,
+            closed=self.closed if self.room else self.cycles + other.closed,
+        )
 
 
 NOTHING = JobCost(cycles=0, work=0)
@@ -106,8 +112,7 @@ def _slot(design: Design, before: JobCost, score: JobCost, after: JobCost, token
     scored = max(score.cycles, token_tiles * period)
     softmax = before.cycles + scored + 2 * period + LOOPS["softmax_cycle"].depth
     cycles = max(before.cycles + scored + after.cycles + header(design), softmax) + 2 * CALL_CYCLES
-    jobs = before + score + after
-    return JobCost(cycles=cycles, work=jobs.work, room=jobs.room)
+    return replace(before + score + after, cycles=cycles)
 
 
 def _residual_jobs(
@@ -331,6 +336,11 @@ def norm(design: Design, tokens: int, *, table: bool = False) -> int:
     interval = max(design.channel_tiles + 1, LOOPS["reciprocal_token"].interval)
     tail = LOOPS["normalize_word"].depth
     return 2 * header(design) + loop("forward_beat", records) + added + first + tokens * interval + tail
+
+
+def sending(design: Design, tokens: int) -> int:
+    """Cycles from the first to the last activation of such a norm."""
+    return tokens * max(design.channel_tiles + 1, LOOPS["reciprocal_token"].interval)
 
 
 def load(design: Design) -> int:

@@ -137,7 +137,8 @@ class UnitCosts:
 
     def _layer_norm(self, name: str, block: int) -> JobCost:
         depth, early = self.design.shape.depth, self._is_early
-        words = self.design.shape.seq_len * self.design.channel_tiles
+        words = self._words(name, block) if block < depth else 0
+        sending = costs.sending(self.design, self.design.shape.seq_len)
         cycles = self.norm if block < depth else 0
         if name == "ln1":
             cycles = self.first_norm if block == 0 else cycles
@@ -146,7 +147,14 @@ class UnitCosts:
             cycles, words = costs.norm(self.design, 1), 0
         loads = name == ("ln1" if self.design.folding.embed_nsa else "ln2")
         cycles += costs.load(self.design) if loads and block == self._last_round else 0
-        return JobCost(cycles=cycles, work=0, room=words if block < depth else 0)
+        return JobCost(cycles=cycles, work=sending if words else 0, room=words)
+
+    def _words(self, name: str, block: int) -> int:
+        """That a layer norm sends: of the channels that are kept."""
+        design, sizes = self.design, self.sizes[block]
+        k_tiles = sizes.norm1 if name == "ln1" else sizes.norm2
+        per_k_tile = design.folding.tk // design.folding.tc
+        return design.shape.seq_len * min(design.channel_tiles, k_tiles * per_k_tile)
 
     @property
     def _last_round(self) -> int:
@@ -185,7 +193,7 @@ def step_cycles(units: Mapping[str, JobCost]) -> int:
     ends = []
     for norm, array in (("ln1", "nsa"), ("ln2", "nmp")):
         sent, job = units.get(norm, NOTHING), units.get(array, NOTHING)
-        ends += [sent.cycles, job.cycles + max(0, sent.room - job.room)]
+        ends += [sent.cycles, job.cycles + max(0, sent.room - job.room), job.closed + sent.work]
     return max(ends) + 2 * CALL_CYCLES + 8
 
 
