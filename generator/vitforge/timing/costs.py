@@ -27,10 +27,10 @@ def header(design: Design) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class JobCost:
-    """One job of an array."""
+    """One job of an array, or the norms of a step."""
 
     cycles: int
-    work: int  # cycles in which the array multiplies
+    work: int  # cycles in which the array multiplies, or a layer norm sends
     room: int = 0  # activations that can be stored meanwhile, at most
     closed: int = 0  # cycles before the first of them
 
