@@ -7,14 +7,15 @@ READY := .venv/ready
 CHECK_PYTHON := import sys; sys.exit(sys.version_info < (3, 10) and "vitforge needs Python 3.10 or newer: make PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-train lint format clean
 
 help:
-	@echo "make demo    the whole way on the model that ships: quantise, generate, csim, simulated board"
-	@echo "make test    all tests"
-	@echo "make lint    ruff and mypy"
-	@echo "make format  let ruff rewrite the Python files"
-	@echo "make clean   remove .venv and build output"
+	@echo "make demo        the whole way on the model that ships: quantise, generate, csim, simulated board"
+	@echo "make test        all tests but those of training"
+	@echo "make test-train  those that need PyTorch too, which is large"
+	@echo "make lint        ruff and mypy"
+	@echo "make format      let ruff rewrite the Python files"
+	@echo "make clean       remove .venv and build output"
 
 # Editable, so that tests and demo run the checkout as it stands.
 $(READY): pyproject.toml setup.py
@@ -29,6 +30,10 @@ demo: $(READY)
 
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest
+
+test-train: $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test,train]'
+	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet
