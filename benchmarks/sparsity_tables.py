@@ -43,15 +43,32 @@ def _curve_row(row: Row) -> list[str]:
 
 def prune_curve() -> str:
     """The model that ships."""
-    columns = ("weights kept", "", "pruned, float", "dense control", "pruned, INT8", "footprint, bytes", "epochs")
+    columns = (
+        "weights kept",
+        "",
+        "pruned, float",
+        "dense control",
+        "pruned, INT8",
+        "footprint, bytes",
+        "epochs",
+        "tolerance",
+    )
     return table(columns, [_prune_row(row) for row in _rows("prune_curve.json")], left=2)
 
 
 def _prune_row(row: Row) -> list[str]:
     if "float_top1" not in row:
-        return [percent(row["kept_fraction"]), "as it ships", "", "", percent(row["int8_top1"], 1), "", ""]
+        return [percent(row["kept_fraction"]), "as it ships", "", "", percent(row["int8_top1"], 1), "", "", ""]
+    tolerance = str(row.get("tolerance", 0.5))
     tops = [percent(row[name], 1) for name in ("float_top1", "control_top1", "int8_top1")]
-    return [percent(row["kept_fraction"]), row["sparsity"], *tops, f"{row['footprint_bytes']:,}", str(row["epochs"])]
+    return [
+        percent(row["kept_fraction"]),
+        row["sparsity"],
+        *tops,
+        f"{row['footprint_bytes']:,}",
+        str(row["epochs"]),
+        tolerance,
+    ]
 
 
 SPARSITY_TABLES: dict[str, Callable[[], str]] = {"sparsity_curve": sparsity_curve, "prune_curve": prune_curve}
