@@ -20,7 +20,20 @@ from vitforge.config import load_config
 from vitforge_host.blob import BlobError
 from vitforge_host.errors import AcceleratorTimeout, BusError, OverlayError
 
-COMMANDS = ["a3", "boards", "csim", "demo", "doctor", "estimate", "generate", "init", "quantize", "trace"]
+COMMANDS = [
+    "a3",
+    "blob",
+    "boards",
+    "csim",
+    "demo",
+    "doctor",
+    "estimate",
+    "generate",
+    "init",
+    "prune",
+    "quantize",
+    "trace",
+]
 
 
 def refused(outcome: Outcome, message: str) -> None:
