@@ -39,6 +39,7 @@ KEPT = (1.0, 0.75, 0.5, 0.25)
 # is little: with smaller token tiles a job lasts longer, against what it takes to begin and to end.
 FOLDING = {"tt_nsa": 16, "td_nsa": 8, "td_nmp": 8, "tr": 8, "lane_banks": 1}
 FOLDINGS = {"deit_tiny": FOLDING | {"tt_nmp": 16}, "deit_small": FOLDING | {"tt_nmp": 24}}
+FITTED: dict[str, dict[str, Any]] = {"dense": {}, "--keep 0.5": {"keep": 0.5}, "--sparsity 2:4": {"sparsity": "2:4"}}
 MOST_DIFFERENCE, MOST_TWO_OF_FOUR = 0.06, 0.53
 RECORDED = Path(__file__).parent / "results" / "sparsity_curve.json"
 Row = dict[str, Any]
@@ -89,26 +90,37 @@ def random_keep(model: QuantModel, fraction: float, seed: int) -> tuple[BlockKee
     return tuple(BlockKeep(**{name: masks(shape) for name, shape in shapes.items()}) for _ in range(model.shape.depth))
 
 
-def measure(model: QuantModel, folding: dict[str, int]) -> Row:
-    """Generated with ``folding``, and traced."""
+def traced(config: ProjectConfig, model: QuantModel | None = None) -> tuple[Design, Row]:
+    """A project, generated and traced."""
     with tempfile.TemporaryDirectory(prefix="vitforge-bench-") as scratch, contextlib.redirect_stdout(sys.stderr):
-        config = ProjectConfig.model_validate({"folding": folding})
         done = generate(board=load_board(BOARD), output=Path(scratch) / "project", model=model, config=config)
         report = trace(Path(scratch) / "project", smallest=False).report
     if report.fps is None or report.linear_cycles is None:
         raise SystemExit(f"the generated depths deadlock: {report.deadlock}")
-    design = done.fitted.design
+    names = ("fps", "linear_cycles", "ddr_bytes_per_image", "dsp")
+    return done.fitted.design, {name: getattr(report, name) for name in names}
+
+
+def measure(model: QuantModel, folding: dict[str, int]) -> Row:
+    """Generated with ``folding``, and traced."""
+    design, row = traced(ProjectConfig.model_validate({"folding": folding}), model)
     keeps = model.keep or (None,) * model.shape.depth
     works = [Work.of(design, block_sizes(design, keep, sparse=model.is_two_of_four)) for keep in keeps[:-1]]
-    return {
-        "fps": report.fps,
-        "linear_cycles": report.linear_cycles,
-        "ddr_bytes_per_image": report.ddr_bytes_per_image,
+    return row | {
         "tile_steps": sum(work.steps for work in works),
         "weight_bytes": sum(work.weight_bytes for work in works),
         "stream_bytes": sum(work.stream_bytes for work in works),
-        "dsp": report.dsp,
     }
+
+
+def fitted() -> list[Row]:
+    """DeiT-Tiny, with the folding that suits each version."""
+    rows = []
+    for name, options in FITTED.items():
+        _, row = traced(ProjectConfig.model_validate({"model": "deit_tiny", **options}))
+        rows.append({"version": name} | row)
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
 
 
 def ratios(row: Row, dense: Row) -> Row:
@@ -170,7 +182,8 @@ def main() -> None:
     options = parser.parse_args()
     rows = [row for name in options.models for row in curve(name)]
     wrong = failures(rows)
-    content = json.dumps({"board": BOARD, "foldings": FOLDINGS, "rows": rows, "failures": wrong}, indent=1)
+    found = {"board": BOARD, "foldings": FOLDINGS, "rows": rows, "fitted": fitted(), "failures": wrong}
+    content = json.dumps(found, indent=1)
     if options.record:
         RECORDED.write_text(content + "\n")
     if options.json:

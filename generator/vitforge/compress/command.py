@@ -24,7 +24,7 @@ from vitforge.errors import ConfigError
 from vitforge.model.deit import DEIT_NAMES, seeded_deit
 from vitforge.model.float_file import load_float_model
 from vitforge.model.float_vit import forward
-from vitforge.model.keep import DENSE, TWO_OF_FOUR, BlockKeep, everything, kept_weights
+from vitforge.model.keep import DENSE, TWO_OF_FOUR, BlockKeep, everything, kept_fraction, kept_weights
 from vitforge.model.safetensors_io import FILE_NAME, model_bytes
 from vitforge.model.shipped import SHIPPED, shipped_heldout, shipped_model
 from vitforge.model.source import is_model_name
@@ -34,7 +34,6 @@ from vitforge.plotting import check_plot, draw
 from vitforge.quantize.top1 import top1
 
 REPORT = "report.json"  # by which a directory of ours is known
-METHODS = ("probe", "magnitude")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class PruneResult:
     @property
     def kept_fraction(self) -> float:
         """Of the blocks' linear weights, 2:4 not counted."""
-        return kept_weights(self.model.keep) / self._dense
+        return kept_fraction(self.model.keep, self.model.shape)
 
     @property
     def _dense(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from vitforge.csim.project import load_project
 from vitforge.design.design import Design
 from vitforge.errors import CapacityError, OutputError
-from vitforge.model.keep import everything, kept_weights
+from vitforge.model.keep import kept_fraction
 from vitforge.model.source import Progress, resolve_model
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
@@ -77,12 +77,10 @@ def write_version(
         raise OutputError(
             f"{output} cannot be written ({error.strerror}); name a file in a writable directory"
         ) from None
-    keep = integers.keep or (everything(integers.shape),) * integers.shape.depth
-    dense = kept_weights((everything(integers.shape),) * integers.shape.depth)
     return Version(
         file=str(output),
         blob_bytes=len(content),
-        kept_fraction=kept_weights(keep) / dense,
+        kept_fraction=kept_fraction(integers.keep, integers.shape),
         sparsity=integers.sparsity,
         fps=estimate(design, integers.keep, sparse=integers.is_two_of_four).fps,
     )

@@ -8,7 +8,7 @@ and rows of FC2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -116,6 +116,12 @@ def check_two_of_four(name: str, weight: NDArray, groups: NDArray[np.int64]) -> 
 def kept_weights(keeps: tuple[BlockKeep, ...]) -> int:
     """Weights that the linear layers of all blocks keep."""
     return sum(int(out.sum()) * int(into.sum()) for _, _, out, into in all_sides(keeps))
+
+
+def kept_fraction(keeps: Sequence[BlockKeep], shape: ViTShape) -> float:
+    """Of the linear weights of all blocks; without masks, all."""
+    dense = kept_weights((everything(shape),) * shape.depth)
+    return kept_weights(tuple(keeps)) / dense if keeps else 1.0
 
 
 def all_sides(keeps: tuple[BlockKeep, ...]) -> Iterator[tuple[int, str, Mask, Mask]]:

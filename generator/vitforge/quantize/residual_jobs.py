@@ -27,45 +27,35 @@ def residual_jobs(
     spares: bool = False,
     **job: Any,
 ) -> list[LinearJob]:
-    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual.
+    """Jobs that add the outputs ``keep`` (D,) of a layer to the residual. Tiles whose passes their products hide share
+    a job; the others have one for each number of passes.
 
     tokens : of a token tile that leave
     spares : results go to the spare row, where no channel may be missing: what is pruned moves there too
     """
-    jobs = _adding_jobs(design, layer, inputs, keep, base, tokens, spares=spares, **job)
+    f = design.folding
+    unit = f.tk * (2 if job.get("sparse") else 1)
+    cycles = ceil_div(tokens, f.tr)  # of a pass
+    parts = [(layer, inputs, keep)]
     if spares:
-        rest = unmoved(keep, design.folding.tc, design.folding.lane_banks)
         zeros = select(layer, np.full(len(keep), NOTHING), np.arange(layer.weight.shape[1]))
-        jobs += _adding_jobs(design, zeros, np.full(1, NOTHING), rest, base, tokens, spares=True, **job)
-    return jobs
-
-
-def _adding_jobs(
-    design: Design,
-    layer: QuantLinear,
-    inputs: Index,
-    keep: np.ndarray,
-    base: int,
-    tokens: int,
-    *,
-    spares: bool,
-    **job: Any,
-) -> list[LinearJob]:
-    """Tiles whose passes their products hide share a job; the others have one for each number of passes."""
-    tc, tr = design.folding.tc, design.folding.tr
-    unit = design.folding.tk * (2 if job.get("sparse") else 1)
-    free = free_passes(ceil_div(len(inputs), unit), tokens, tr)
+        parts.append((zeros, np.full(1, NOTHING), unmoved(keep, f.tc, f.lane_banks)))
     jobs = []
-    tiles = restore_tiles(keep, tc, design.folding.lane_banks)
-    for _, some in groupby(tiles, key=lambda tile: max(free, tile.pass_count)):
-        group = list(some)
-        rows = np.concatenate([padded(np.array(tile.channels), tc) for tile in group])
-        pass_count = max(tile.pass_count for tile in group)
-        targets = [_residual_target(design, tile, base, pass_count) for tile in group]
-        part = select(layer, rows, inputs)
-        drains = pass_count * ceil_div(tokens, tr)
-        jobs.append(linear_job(design, part, targets, drains=drains, by_token=True, spares=spares, **job))
+    for source, columns, channels in parts:
+        free = free_passes(ceil_div(len(columns), unit), tokens, f.tr)
+        tiles = restore_tiles(channels, f.tc, f.lane_banks)
+        for passes, group in _by_passes(tiles, free):
+            rows = np.concatenate([padded(np.array(tile.channels), f.tc) for tile in group])
+            targets = [_residual_target(design, tile, base, passes) for tile in group]
+            part = select(source, rows, columns)
+            jobs.append(linear_job(design, part, targets, drains=passes * cycles, by_token=True, spares=spares, **job))
     return jobs
+
+
+def _by_passes(tiles: list[RestoreTile], free: int) -> list[tuple[int, list[RestoreTile]]]:
+    """(passes, tiles) of each job; ``tiles`` come with the fewest passes first."""
+    groups = [list(group) for _, group in groupby(tiles, key=lambda tile: max(free, tile.pass_count))]
+    return [(group[-1].pass_count, group) for group in groups]
 
 
 def _residual_target(design: Design, tile: RestoreTile, base: int, pass_count: int) -> Target:

@@ -53,10 +53,8 @@ def _attention(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
 
 @lru_cache(maxsize=1 << 10)
 def _mlp(design: Design, sizes: BlockSizes, is_early: bool) -> JobCost:
-    if is_early and not design.folding.embed_nsa:
-        return costs.class_token_mlp(design, sizes)
     cost = costs.class_token_mlp(design, sizes) if is_early else costs.mlp(design, sizes)
-    return _paced(design, sizes.norm2, cost)
+    return cost if is_early and not design.folding.embed_nsa else _paced(design, sizes.norm2, cost)
 
 
 def _paced(design: Design, kept: int, cost: JobCost) -> JobCost:
