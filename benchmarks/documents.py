@@ -17,13 +17,16 @@ from typing import Any
 
 from a3_tables import A3_TABLES
 from document_tables import percent, table
+from kernel_tables import KERNEL_TABLES, KERNELS
+from sparse_matmul_tables import SPARSE_MATMUL_TABLES
 from sparsity_tables import SPARSITY_TABLES
 
 from vitforge.design.loops import LOOPS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("performance.md", "a3.md", "sparsity.md")))
+_PAGES = ("performance.md", "a3.md", "sparsity.md", "sparse_matmul.md", *(f"kernels/{name}.md" for name in KERNELS))
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in _PAGES))
 BOARD = "zcu104"
 MODELS = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small", "deit_base": "DeiT-Base"}
 SHIPPED = "mnist"
@@ -233,6 +236,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **{function.__name__: function for function in (loops, ours, csim)},
     **A3_TABLES,
     **SPARSITY_TABLES,
+    **KERNEL_TABLES,
+    **SPARSE_MATMUL_TABLES,
 }
 
 

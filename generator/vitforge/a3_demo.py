@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from vitforge.a3_generate import A3GenerateResult, generate_a3
 from vitforge.boards import Board
 from vitforge.config import ProjectConfig
-from vitforge.csim.a3 import A3CsimResult, csim_a3
+from vitforge.csim.a3 import csim_a3
+from vitforge.csim.checks import OverlayCsimResult
 from vitforge.csim.project import load_a3_project
 from vitforge.deploy.overlay import OVERLAY_NAME, link_library
 from vitforge.stories import GoldenAttention, MemoryNetwork, Question, Story, held_out
@@ -57,7 +58,7 @@ class A3DemoResult:
     """What the demo found. Cycles are modelled; nothing ran on hardware."""
 
     generated: A3GenerateResult
-    checked: A3CsimResult
+    checked: OverlayCsimResult
     accuracy: dict[str, float]  # by setting
     driver_mismatches: int
     queries: int  # of the accelerator: questions times hops times settings

@@ -12,7 +12,8 @@ from vitforge.codegen.a3 import a3_hls_files
 from vitforge.codegen.project import host_files, project_file, report_files
 from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import A3Config, ProjectConfig
-from vitforge.deploy.a3_overlay import a3_overlay_files
+from vitforge.deploy.a3_overlay import a3_modules, a3_overlay_files
+from vitforge.deploy.block_design import block_design
 from vitforge.design.a3 import A3_TOP, LANES, A3Design, a3_design_to_dict
 from vitforge.design.a3_fit import A3Fit, fit_a3
 from vitforge.design.a3_numbers import A3Numbers
@@ -91,7 +92,7 @@ def a3_project_files(fitted: A3Fit, cycles: A3Cycles, settings: dict[str, object
         hls
         | {f"overlay/{name}": data for name, data in a3_overlay_files(design).items()}
         | host_files()
-        | vendor_files(flow)
+        | vendor_files(flow, block_design(design.board, design.clock_mhz, a3_modules(design)))
         | report_files(reports)
         | {"project.json": project_file(KERNEL, design.hash, a3_design_to_dict(design), settings)}
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,10 @@ from vitforge_host.a3_load import LoadReport, Prepared, prepare
 from vitforge_host.a3_runner import LOAD, A3Runner, Launch
 from vitforge_host.a3_scale import threshold_register
 from vitforge_host.a3_slots import Loaded, QuerySlot
+from vitforge_host.a3_statistics import Statistics
+from vitforge_host.benchmark import Benchmark
 from vitforge_host.errors import InputError, SaturationWarning, TransferError
 from vitforge_host.fixed_point import decode, encode
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Of all queries of the last call; with one key a head, a query counts once for each.
-
-    candidates, kept : rows that selection, and then post-scoring, left
-    cycles : of the busiest stage of the busiest unit, added up over the launches
-    saturated : query elements that were clipped
-    """
-
-    queries: int = 0
-    candidates: int = 0
-    kept: int = 0
-    cycles: int = 0
-    saturated: int = 0
 
 
 class A3(A3Runner):
@@ -48,11 +33,14 @@ class A3(A3Runner):
     device : pynq.Device, optional
         Default: pynq's active device.
     batch : int
-        Most queries of one launch; two launches have buffers at a time.
+        Most queries of one launch; two launches have buffers at a time. A load makes it less if device memory does not
+        hold them. More queries are split.
     timeout_s : float
         Longest time that one launch may take [s].
     clock_mhz : float, optional
         Run at most at this PL clock [MHz]; the clock of the design is the limit and the default.
+    wait : str
+        How to wait for a launch: "interrupt", "poll", or "auto", which takes the interrupt if the overlay has one.
 
     Raises
     ------
@@ -75,8 +63,9 @@ class A3(A3Runner):
         timeout_s: float = 60.0,
         *,
         clock_mhz: float | None = None,
+        wait: str = "auto",
     ) -> None:
-        super().__init__(bitfile, device, batch, timeout_s, clock_mhz)
+        super().__init__(bitfile, device, batch, timeout_s, clock_mhz, wait)
         self._m: int | None = None
         self._t: float | None = None
         self._loaded: Loaded | None = None
@@ -191,11 +180,9 @@ class A3(A3Runner):
             for slot in self._slots:
                 self._free(slot.buffers)
             self._slots = []
-            self._slots = [QuerySlot(self._allocate, loaded, self._format, self.batch) for _ in range(2)]
-
-    def _check_packet(self, nbytes: int, what: str) -> None:
-        if nbytes > self._dma.most_bytes:
-            raise InputError(f"{what} take {nbytes} bytes, and the DMA moves at most {self._dma.most_bytes} at a time")
+            self._slots = self._as_memory_allows(
+                lambda batch: [QuerySlot(self._allocate, loaded, self._format, batch) for _ in range(2)]
+            )
 
     # --- queries -----------------------------------------------------------------------------------------------------
     def query(self, query: ArrayLike) -> NDArray[np.float64]:
@@ -229,16 +216,31 @@ class A3(A3Runner):
         """As `queries`, but of integers: codes of the number format in, result codes (int16 or int32) out."""
         with self._lock:
             integers = checks.query_codes(queries, self._require_loaded(), self._format)
-            return self._run(integers, lambda part: (part.astype(np.int16), 0))
+            return self._run(integers, lambda part: (part.astype(np.int16), 0), self.batch)
+
+    def benchmark(self, batches: Sequence[int] = (1, 4, 16, 64, 256), *, launches: int = 10) -> Benchmark:
+        """Time of host, transfers and accelerator for launches of each of ``batches`` random queries, over what is
+        loaded and with the present `m` and `t`.
+
+        Sizes above `batch` are left out. See `vitforge_host.benchmark.run_benchmark` for what is measured, and raised.
+        """
+        loaded = self._require_loaded()
+        reals = np.random.default_rng(0).uniform(-1, 1, (self.batch, *loaded.query_shape))
+
+        def work(size: int, count: int) -> None:
+            self._run(np.concatenate([reals[:size]] * count), self._encode, size)
+
+        return self._measure(work, batches, launches, "queries")
 
     def _attend(self, queries: ArrayLike) -> NDArray[np.float64]:
         with self._lock:
             reals = checks.queries(queries, self._require_loaded())
-            results = self._run(reals, self._encode)
+            results = self._run(reals, self._encode, self.batch)
             self._warn_saturated(self.statistics.saturated, reals.size, "query", stacklevel=4)
         return decode(results, self._format.result_fraction)
 
-    def _run(self, queries: NDArray, encoded: Callable[[NDArray], tuple[NDArray[np.int16], int]]) -> NDArray:
+    def _run(self, queries: NDArray, encoded: Callable[[NDArray], tuple[NDArray[np.int16], int]], size: int) -> NDArray:
+        """Results of ``queries`` in launches of ``size``."""
         loaded = self._require_loaded()
         arguments = self._arguments(loaded)
         parts: list[NDArray] = []
@@ -253,9 +255,9 @@ class A3(A3Runner):
                 totals[name] += outputs[name]
 
         with self._in_flight():
-            for index, start in enumerate(range(0, len(queries), self.batch)):
+            for index, start in enumerate(range(0, len(queries), size)):
                 slot = self._slots[index % 2]
-                codes, lost = encoded(queries[start : start + self.batch])
+                codes, lost = encoded(queries[start : start + size])
                 slot.put(codes, arguments)
                 saturated += lost
                 if running is not None:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vitforge_host.errors import OverlayError
-
-_TYPES = {"int": int, "bool": bool, "str": str}
+from vitforge_host.format_file import read_format_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +45,4 @@ class A3Format:
 
 def read_format(path: Path) -> A3Format:
     """The format in the file ``path``. Raises OverlayError if it is missing or not one of ours."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        kernel = content.pop("kernel")
-        values = {entry.name: content[entry.name] for entry in fields(A3Format)}
-        is_ours = kernel == "a3" and all(type(values[f.name]) is _TYPES[str(f.type)] for f in fields(A3Format))
-    except FileNotFoundError:
-        raise OverlayError(f"{path} is missing; copy it from the project's overlay folder to the bitstream") from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise OverlayError(
-            f"{path} does not describe an A3 overlay ({type(error).__name__}: {error}); copy it again"
-        ) from None
-    if not is_ours:
-        raise OverlayError(f"{path} does not describe an A3 overlay; copy it from the project's overlay folder again")
-    return A3Format(**values)
+    return read_format_file(path, A3Format, "a3", "an A3 overlay")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from host.small_key import QUERIES, OpenA3, is_right, load
-from vitforge_host import AcceleratorTimeout, ClosedError, InputError, TransferError, a3_runner
+from vitforge_host import AcceleratorTimeout, ClosedError, InputError, TransferError, packet_runner
 from vitforge_host.errors import KernelFault
 from vitforge_host.sim import SimDevice
 
@@ -91,7 +91,7 @@ def test_a_packet_that_cannot_be_read_is_an_error(open_a3: OpenA3, run_mode: str
 def test_an_accelerator_that_stays_stuck_is_not_used_again(
     open_a3: OpenA3, monkeypatch: pytest.MonkeyPatch, thread_device: SimDevice
 ) -> None:
-    monkeypatch.setattr(a3_runner, "_REST_S", 0.1)
+    monkeypatch.setattr(packet_runner, "_REST_S", 0.1)
     a3 = load(open_a3())
     channel = a3._dma._dma.sendchannel
     channel.transfer = lambda buffer, nbytes: channel._mmio.write(0x28, 0)  # a length that the DMA refuses
@@ -118,7 +118,7 @@ def test_a_channel_that_is_not_ready_is_an_error(open_a3: OpenA3) -> None:
     [(-16, "gave 160 bytes for 11 queries instead of 176"), (-176, "did not receive its packet to the end")],
 )
 def test_no_result_is_lost_silently(open_a3: OpenA3, monkeypatch: pytest.MonkeyPatch, extra: int, text: str) -> None:
-    monkeypatch.setattr(a3_runner, "_REST_S", 0.1)
+    monkeypatch.setattr(packet_runner, "_REST_S", 0.1)
     with load(open_a3({"EXTRA_BYTES": extra})) as a3:
         for _ in range(2):
             with pytest.raises(TransferError, match=text):

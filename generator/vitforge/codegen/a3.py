@@ -16,7 +16,7 @@ from vitforge.design.resources import place_memories
 from vitforge.resources import data_dir
 
 Files = dict[str, bytes]
-COMMON_HEADERS = ("divide.hpp", "ints.hpp", "trace.hpp")  # of the ViT kernels that these use too
+COMMON_HEADERS = ("divide.hpp", "ints.hpp", "axis/packet.hpp", "trace.hpp")  # of the ViT kernels that these use too
 
 
 def a3_namespace(design: A3Design) -> str:
@@ -32,11 +32,16 @@ class TablesContext:
     low: tuple[int, ...]
     shift: int
     fraction_bits: int
+    entry_bits: int
 
     @classmethod
     def build(cls, design: A3Design) -> TablesContext:
-        high, low = design.numbers.exp_tables
-        return cls(high=high, low=low, shift=design.numbers.exp_shift, fraction_bits=design.numbers.exp_fraction)
+        numbers = design.numbers
+        high, low = numbers.exp_tables
+        entry_bits = max(*high, *low).bit_length() + 1  # exp(0) is 1.0, a bit above the fraction
+        return cls(
+            high=high, low=low, shift=numbers.exp_shift, fraction_bits=numbers.exp_fraction, entry_bits=entry_bits
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from vitforge.csim.a3_checks import a3_checks
 from vitforge.csim.a3_library import A3Library
-from vitforge.csim.checks import CheckSummary, KernelCheck
+from vitforge.csim.checks import KernelCheck, OverlayCsimResult, run_checks
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import HEADER_SETS, OWN, check_header_names
 from vitforge.csim.project import load_a3_project
@@ -18,32 +17,14 @@ from vitforge.csim.project import load_a3_project
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
-@dataclass(frozen=True, kw_only=True)
-class A3CsimResult(CheckSummary):
-    """Outcome of a csim run, for all header sets."""
-
-    seconds: float
-
-    def to_json(self) -> dict[str, object]:
-        """What ``--json`` prints."""
-        return {**self.summary(), "seconds": round(self.seconds, 3)}
-
-
 def check_a3_library(library: A3Library, progress: Callable[[int, int], None] | None = None) -> list[KernelCheck]:
     """All checks of one compiled kernel; ``progress`` gets (done, total)."""
-    checks = a3_checks(library)
-    results = []
-    for done, (name, check) in enumerate(checks.items()):
-        if progress is not None:
-            progress(done, len(checks))
-        results.append(KernelCheck(name=name))
-        check(library, results[-1])
-    return results
+    return run_checks(library, a3_checks(library), progress)
 
 
 def csim_a3(
     directory: Path | str, *, headers: Sequence[str] = (OWN, "amd"), progress: Progress | None = None
-) -> A3CsimResult:
+) -> OverlayCsimResult:
     """Compiles an A3 project with each header set and compares it with the golden model, bit for bit.
 
     Raises
@@ -68,4 +49,4 @@ def csim_a3(
             notify(what, done, total)
 
         checks[name] = check_a3_library(library, told)
-    return A3CsimResult(checks=checks, seconds=time.perf_counter() - start)
+    return OverlayCsimResult(checks=checks, seconds=time.perf_counter() - start)

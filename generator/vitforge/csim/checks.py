@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,24 @@ class KernelCheck:
             )
 
 
+Library = TypeVar("Library")
+
+
+def run_checks(
+    library: Library,
+    checks: Mapping[str, Callable[[Library, KernelCheck], None]],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[KernelCheck]:
+    """All ``checks`` of a compiled library, by name; ``progress`` gets (done, total)."""
+    results = []
+    for done, (name, check) in enumerate(checks.items()):
+        if progress is not None:
+            progress(done, len(checks))
+        results.append(KernelCheck(name=name))
+        check(library, results[-1])
+    return results
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckSummary:
     """Comparisons of all kernels, for each header set that they were compiled with."""
@@ -89,3 +109,14 @@ class CheckSummary:
             "first_mismatch": self.first_mismatch(),
             "headers": list(self.checks),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayCsimResult(CheckSummary):
+    """Outcome of a csim run of an overlay without a model, for all header sets."""
+
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """What ``--json`` prints."""
+        return {**self.summary(), "seconds": round(self.seconds, 3)}

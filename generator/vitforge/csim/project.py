@@ -15,6 +15,7 @@ from vitforge.design.a3 import A3_TOP, A3Design, a3_design_from_dict
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
+from vitforge.design.sparse_matmul import SPARSE_MATMUL_TOP, SparseMatmulDesign, sparse_matmul_from_dict
 from vitforge.design.store import design_from_dict
 from vitforge.errors import ConfigError
 from vitforge.quantize.model import QuantModel
@@ -24,7 +25,11 @@ from vitforge_host.blob import BlobError, read_blob
 BLOB = "weights/vitforge.blob"
 MODEL = "weights/model"
 PROJECT_FILE = "project.json"
-KERNELS = {"vit": "a project of a Vision Transformer", "a3": "a project of an A3 overlay"}
+KERNELS = {
+    "vit": "a project of a Vision Transformer",
+    "a3": "a project of an A3 overlay",
+    "sparse_matmul": "a project of a sparse_matmul overlay",
+}
 Parsed = TypeVar("Parsed")
 
 
@@ -67,8 +72,21 @@ class A3Project:
         return _compile(self.directory, A3_TOP, self.design.name, headers, defines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SparseMatmulProject:
+    """A project directory of a sparse_matmul overlay, its design and its settings."""
+
+    directory: Path
+    design: SparseMatmulDesign
+    settings: dict[str, Any]
+
+    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
+        """Builds (or finds in the cache) the csim shared library of the project."""
+        return _compile(self.directory, SPARSE_MATMUL_TOP, self.design.name, headers, defines)
+
+
 def kernel_of(directory: Path | str) -> str:
-    """``"vit"`` or ``"a3"``. Raises ConfigError if the directory is not a project that vitforge generated."""
+    """One of `KERNELS`. Raises ConfigError if the directory is not a project that vitforge generated."""
     return _kernel(_content(Path(directory)), Path(directory))
 
 
@@ -91,6 +109,15 @@ def load_a3_project(directory: Path | str) -> A3Project:
     design = _parsed(root, a3_design_from_dict, content)
     _check_hash(root, content, design.hash)
     return A3Project(directory=root, design=design, settings=dict(content["settings"]))
+
+
+def load_sparse_matmul_project(directory: Path | str) -> SparseMatmulProject:
+    """Reads ``project.json`` of a sparse_matmul overlay; raises as `load_project` does."""
+    root = Path(directory)
+    content = _checked(root, "sparse_matmul")
+    design = _parsed(root, sparse_matmul_from_dict, content)
+    _check_hash(root, content, design.hash)
+    return SparseMatmulProject(directory=root, design=design, settings=dict(content["settings"]))
 
 
 def _compile(directory: Path, top: str, name: str, headers: HeaderSet | None, defines: Sequence[str]) -> Path:

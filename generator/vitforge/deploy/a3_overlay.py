@@ -6,34 +6,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vitforge.deploy.axi_dma import DMA_INSTANCE, LENGTH_BITS, dma_module
-from vitforge.deploy.handoff import OVERLAY_NAME, StreamContext, instance_of, kernel_module, render_handoff
-from vitforge.deploy.manifest import kernel_entry, named_files, relative_to, render_manifest, write_files
+from vitforge.deploy.handoff import OVERLAY_NAME, ModuleContext
+from vitforge.deploy.manifest import relative_to, write_files
+from vitforge.deploy.packet_overlay import Packets, packet_modules, packet_overlay_files
 from vitforge.design.a3 import A3_TOP, OPERATIONS, A3Design
 
-_INSTANCE = instance_of(A3_TOP)
-_TO_KERNEL, _FROM_KERNEL = f"{DMA_INSTANCE}_M_AXIS_MM2S", f"{_INSTANCE}_results"  # streams, named after their source
-_STREAM = {  # a run takes a packet, but one that only fills the identity registers
-    "max_out_bytes": (1 << LENGTH_BITS) - 1,
-    "packet_unless": {"argument": "op", "value": OPERATIONS["identify"]},
-}
+_PACKETS = Packets(taken="queries", given="results", unless=("op", OPERATIONS["identify"]))
+
+
+def a3_modules(design: A3Design) -> list[ModuleContext]:
+    """The IPs of the overlay."""
+    return packet_modules(design.board, A3_TOP, design.registers, _PACKETS)
 
 
 def a3_overlay_files(design: A3Design, library: str | None = None) -> dict[str, bytes]:
     """Content of the overlay by file name; ``library`` is relative to its folder, None while there is none."""
-    board, registers = design.board, design.registers
-    streams = (
-        StreamContext(name="queries", kind="TARGET", bus=_TO_KERNEL, data_bits=design.axi_bits),
-        StreamContext(name="results", kind="INITIATOR", bus=_FROM_KERNEL, data_bits=design.axi_bits),
-    )
-    kernel = kernel_module(board, A3_TOP, registers, streams=streams)
-    dma = dma_module(board, 1, to_kernel=_TO_KERNEL, from_kernel=_FROM_KERNEL)
-    arguments = [{"name": r.name, "kind": r.kind, "offset": r.offset} for r in registers]
-    connections = [(DMA_INSTANCE, _INSTANCE), (_INSTANCE, DMA_INSTANCE)]
-    files = named_files(
-        render_handoff(board, design.clock_mhz, [kernel, dma]),
-        render_manifest(_INSTANCE, kernel_entry(library, arguments, _STREAM), connections),
-    )
+    arguments = [{"name": r.name, "kind": r.kind, "offset": r.offset} for r in design.registers]
+    files = packet_overlay_files(design.board, design.clock_mhz, a3_modules(design), arguments, _PACKETS, library)
     return files | {f"{OVERLAY_NAME}.a3.json": _metadata(design).encode("utf-8")}
 
 

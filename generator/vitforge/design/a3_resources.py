@@ -8,36 +8,22 @@ be corrected by the first synthesis report.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, QUEUE, A3Design
 from vitforge.design.a3_memories import PARITIES, SIDES, a3_memories
 from vitforge.design.geometry import ceil_div
-from vitforge.design.resources import Resources, held_by, place_memories, shortfall
+from vitforge.design.resources import Fabric, Resources, held_by, place_memories, shortfall
 
 MOST_UNITS = 16
 _DSP_PORTS = {"dsp48e1": 25, "dsp48e2": 27}  # signed width of the wide port; the other one has 18 bits
 
-_STAGE_LUT, _STAGE_FF = 220, 320  # counters, addresses and handshakes of a process
+STAGE_LUT, STAGE_FF = 220, 320  # counters, addresses and handshakes of a process
 _UNIT_STAGES, _SELECTION_STAGES = 10, 1 + LANES  # processes of a unit, and what candidate selection adds
-_OVERLAY_LUT, _OVERLAY_FF = 5200, 7400  # AXI DMA with its interconnect, registers, distribution to the units
+OVERLAY_LUT, OVERLAY_FF = 5200, 7400  # AXI DMA with its interconnect, registers, distribution to the units
 _RECIPROCAL_LUT, _RECIPROCAL_FF = 900, 1300  # a bit a stage, as that of the ViT's softmax
 _REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a result: shift and clamp
 _ROM_BITS = 64  # entries of a table that a LUT holds, of one bit
 _CHOICE = 3  # a multiplexer of n words takes n / 3 LUTs a bit: four to one in a LUT, and a tree of them
-
-
-class Fabric(NamedTuple):
-    """LUTs and flip-flops."""
-
-    lut: int
-    ff: int
-
-    def plus(self, other: Fabric) -> Fabric:
-        return Fabric(self.lut + other.lut, self.ff + other.ff)
-
-    def times(self, count: int) -> Fabric:
-        return Fabric(self.lut * count, self.ff * count)
 
 
 def _multiplier(design: A3Design, bits: int) -> int:
@@ -135,12 +121,12 @@ def a3_fabric_rows(design: A3Design) -> dict[str, Fabric]:
         "dot": _dot_fabric(design),
         "exponent": _exponent_fabric(design),
         "output": _output_fabric(design),
-        "control": Fabric(_STAGE_LUT, _STAGE_FF).times(stages),
+        "control": Fabric(STAGE_LUT, STAGE_FF).times(stages),
     }
     if design.approximate:
         rows["selection"] = _selection_fabric(design)
     all_units = {name: row.times(design.units) for name, row in rows.items()}
-    return {**all_units, "overlay": Fabric(_OVERLAY_LUT, _OVERLAY_FF)}
+    return {**all_units, "overlay": Fabric(OVERLAY_LUT, OVERLAY_FF)}
 
 
 def a3_resources(design: A3Design) -> Resources:

@@ -76,6 +76,16 @@ A3_LOOPS = {
     "normalise_beat": _flushing(7, "a part of the sums, multiply, round"),
     "send_beat": _flushing(2, "a beat of a unit's results"),
 }
+# Of the sparse matrix product. In a run of its array loop all activations and weights come when they are due.
+SPARSE_MATMUL_LOOPS = {
+    **{name: LOOPS[name] for name in ("header_beat", "write_beat", "burst_beat")},
+    **{name: A3_LOOPS[name] for name in ("feed_beat", "drain_beat", "discard_beat")},
+    "mask_beat": _loop(1, 2, "a beat of the keep mask"),
+    "compact_beat": _loop(1, 6, "prefix sum of the mask, lanes to their place in the window, word"),
+    "arrive_cycle": _loop(1, 4, "an activation word and a beat of weights into memory"),
+    "rest_cycle": _loop(1, 4, "an activation word into memory"),
+    "array_cycle": _loop(1, 32, "operands, choice, cascade of DSPs, accumulation; bias, requantisation, beat"),
+}
 CALL_CYCLES = 2  # to start a dataflow region, and to end it
 DDR_LATENCY = 100  # cycles from a burst's request to its first beat
 DDR_EFFICIENCY = 0.7  # of the peak bandwidth, under several concurrent bursts

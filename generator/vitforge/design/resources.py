@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from vitforge.boards import RESOURCES, Board
 from vitforge.design.design import Design
@@ -13,8 +14,8 @@ from vitforge.design.geometry import ceil_div
 from vitforge.design.memories import Memory, memories
 
 # LUT and FF of what the DSPs do not hold: modelled, to be corrected by the first synthesis report.
-_CASCADE_LUT, _CASCADE_FF = 74, 160  # split, two accumulators, and their copy that drains
-_REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a drained value: shift, clamp, destination
+CASCADE_LUT, CASCADE_FF = 74, 160  # split, two accumulators, and their copy that drains
+REQUANTIZE_LUT, REQUANTIZE_FF = 120, 150  # a drained value: shift, clamp, destination
 _SOFTMAX_LUT, _SOFTMAX_FF = 170, 180  # a drained score: maximum, tables and their 9 x 8 bit product, sum
 _NORM_LUT, _NORM_FF = 440, 480  # a layer-norm lane: channels * x (10 x 16 bits), keep mask, shift, clamp
 _SQUARE_LUT, _SQUARE_FF = 160, 140  # of a layer-norm lane (16 x 16 bits), where no DSP is left for it
@@ -24,7 +25,7 @@ _DIVIDER_LUT, _DIVIDER_FF = 900, 1300  # softmax reciprocal, a bit a stage
 _OPERAND_LUT = 1  # a bit of the left operand: multiplexer of two memories
 # 2:4 weights: a bit of what a lane of a column chooses, four to one in a LUT; and of the pool that it chooses from.
 _RESIDUAL_LUT = 6  # a bit of a residual word: four units take turns at four memories
-_UNIT_LUT, _UNIT_FF = 2600, 3400  # a fetcher and its m_axi adapter, the control and the addresses of a unit
+UNIT_LUT, UNIT_FF = 2600, 3400  # a fetcher and its m_axi adapter, the control and the addresses of a unit
 _UNITS = 5
 _SOFTMAX_TOKEN_FF = 128  # row maximum and sum of two token tiles
 
@@ -153,46 +154,52 @@ def held_by(item: Memory, places: dict[str, int]) -> str:
     return " + ".join(f"{copies * units[kind][0]:g} {units[kind][1]}" for kind, copies in sorted(places.items()))
 
 
+class Fabric(NamedTuple):
+    """LUTs and flip-flops of a part of a design, but for those that are memory."""
+
+    lut: int
+    ff: int
+
+    def plus(self, other: Fabric) -> Fabric:
+        return Fabric(self.lut + other.lut, self.ff + other.ff)
+
+    def times(self, count: int) -> Fabric:
+        return Fabric(self.lut * count, self.ff * count)
+
+
+def fabric_rows(design: Design) -> dict[str, Fabric]:
+    """LUTs and flip-flops by kernel: modelled."""
+    f = design.folding
+    cascades = (f.tt_nsa + f.tt_nmp) // 2 * f.tc
+    drained, scored = (f.td_nsa + f.td_nmp) * f.tc, f.td_nsa * f.tc
+    operands = (f.tt_nsa + f.tt_nmp) * f.tk * 8
+    choice = f.sparse * (f.tc + 1)  # 2:4: a lane takes one of four, from one of two k tiles
+    array = Fabric(CASCADE_LUT, CASCADE_FF).times(cascades)
+    lane = Fabric(_NORM_LUT, _NORM_FF)
+    if "squares" not in dsp_rows(design):
+        lane = lane.plus(Fabric(_SQUARE_LUT, _SQUARE_FF))
+    token = Fabric(_ROOT_LUT + _VARIANCE_LUT, _ROOT_FF + _VARIANCE_FF)
+    score = Fabric(_SOFTMAX_LUT, _SOFTMAX_FF)
+    return {
+        "mac_array": array.plus(Fabric(operands * (_OPERAND_LUT + choice), operands)),
+        "requantize": Fabric(REQUANTIZE_LUT, REQUANTIZE_FF).times(drained),
+        "layer_norm": lane.times(2 * f.tc).plus(token.times(2)),
+        "softmax": score.times(scored).plus(Fabric(_DIVIDER_LUT, _DIVIDER_FF + f.tt_nsa * _SOFTMAX_TOKEN_FF)),
+        "residual": Fabric(16 * f.tc * _RESIDUAL_LUT, 0),
+        "control": Fabric(UNIT_LUT, UNIT_FF).times(_UNITS),
+    }
+
+
 def resources(design: Design) -> Resources:
     """Resources of ``design`` on its board."""
-    f = design.folding
-    rows = dsp_rows(design)
-    items = memories(design)
+    rows, fabric, items = dsp_rows(design), fabric_rows(design), memories(design)
     placed = place_memories(design.board, items)
-    squares_in_fabric = "squares" not in rows
-    cascades = (f.tt_nsa + f.tt_nmp) // 2 * f.tc
-    drained, scored, lanes = (f.td_nsa + f.td_nmp) * f.tc, f.td_nsa * f.tc, 2 * f.tc
-    operands = (f.tt_nsa + f.tt_nmp) * f.tk * 8
-    lut = (
-        cascades * _CASCADE_LUT
-        + drained * _REQUANTIZE_LUT
-        + scored * _SOFTMAX_LUT
-        + lanes * (_NORM_LUT + squares_in_fabric * _SQUARE_LUT)
-        + 2 * (_ROOT_LUT + _VARIANCE_LUT)
-        + _DIVIDER_LUT
-        + operands * _OPERAND_LUT
-        + f.sparse * operands * (f.tc + 1)
-        + 16 * f.tc * _RESIDUAL_LUT
-        + _UNITS * _UNIT_LUT
-        + placed.lut
-    )
-    ff = (
-        cascades * _CASCADE_FF
-        + drained * _REQUANTIZE_FF
-        + scored * _SOFTMAX_FF
-        + lanes * (_NORM_FF + squares_in_fabric * _SQUARE_FF)
-        + 2 * (_ROOT_FF + _VARIANCE_FF)
-        + _DIVIDER_FF
-        + operands
-        + f.tt_nsa * _SOFTMAX_TOKEN_FF
-        + _UNITS * _UNIT_FF
-    )
     return Resources(
         dsp=sum(rows.values()),
         bram36=placed.bram36,
         uram=placed.uram,
-        lut=lut,
-        ff=ff,
+        lut=sum(row.lut for row in fabric.values()) + placed.lut,
+        ff=sum(row.ff for row in fabric.values()),
         dsp_rows=rows,
         memory_rows={item.name: held_by(item, placed.bindings[item.name]) for item in items},
         bindings=placed.bindings,

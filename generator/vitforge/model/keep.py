@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.errors import ModelError
+from vitforge_host.weight_words import GROUP, GROUP_KEPT
 
 if TYPE_CHECKING:
     from vitforge.model.vit import ViTShape
 
 LAYERS = ("qkv", "proj", "fc1", "fc2")
 DENSE, TWO_OF_FOUR = "dense", "2:4"  # of the weights that are kept
-GROUP, GROUP_KEPT = 4, 2  # weights of a group along the reduction, and how many of them may be other than 0
 
 Mask = NDArray[np.bool_]
 

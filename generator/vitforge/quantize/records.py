@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 from vitforge.errors import ModelError
-from vitforge.model.keep import GROUP, GROUP_KEPT
 from vitforge.quantize.model import QuantLinear, QuantNorm
+from vitforge_host.weight_words import COLUMN, ZERO_MULT, ZERO_SHIFT, crowded_group, dense_words, sparse_words
 
-ZERO_MULT, ZERO_SHIFT = 1 << 15, 16  # parameters of a padding column: 0 stays 0
 _EMIT = 1  # flag of a channel: the next matmul has it
-_COLUMN = np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"), ("word", "u1")])
 NO_LANE = 15  # of a column that is added to no channel
 _CHANNEL = np.dtype([("gamma", "<i2"), ("flags", "<u2"), ("beta", "<i4")])
 
@@ -201,34 +199,14 @@ class NormJob:
         )
 
 
-def _dense_words(design: Design, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """(columns, inputs), in whole tiles -> (column tiles, bytes): k tiles of (column, lane) weights."""
+def _words_of(design: Design, weight: NDArray[np.int8], sparse: bool) -> NDArray[np.uint8]:
+    """Raises ModelError where a group of four of a 2:4 matrix has more than two weights."""
     f = design.folding
-    parts = weight.reshape(-1, f.tc, weight.shape[1] // f.tk, f.tk).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(parts).reshape(len(parts), -1).view(np.uint8)
-
-
-def _sparse_words(design: Design, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """The same of a 2:4 matrix: steps of (column, lane) weights, two of each four, with a beat of their places behind.
-
-    Raises ModelError where a group of four has more than two weights.
-    """
-    f = design.folding
-    groups = weight.reshape(len(weight), -1, GROUP)
-    if ((groups != 0).sum(axis=-1) > GROUP_KEPT).any():
+    if not sparse:
+        return dense_words(weight, f.tc, f.tk)
+    if crowded_group(weight) is not None:
         raise ModelError("a matrix that is to be 2:4 has more than two weights in a group of four")
-    places = np.sort(np.argsort(groups == 0, axis=-1, kind="stable")[..., :GROUP_KEPT], axis=-1)
-    values = np.take_along_axis(groups, places, axis=-1)
-
-    def steps(part: NDArray) -> NDArray[np.uint8]:
-        lanes = part.reshape(-1, f.tc, weight.shape[1] // (2 * f.tk), f.tk).transpose(0, 2, 1, 3)
-        return lanes.reshape(*lanes.shape[:2], -1).astype(np.int8).view(np.uint8)
-
-    four = steps(places).reshape(len(weight) // f.tc, -1, f.tc * f.tk // 4, 4)
-    picks = (four << np.array([0, 2, 4, 6], np.uint8)).sum(axis=-1).astype(np.uint8)
-    beat = np.zeros((*picks.shape[:2], design.beat_bytes), np.uint8)
-    beat[..., : picks.shape[2]] = picks
-    return np.concatenate([steps(values), beat], axis=-1).reshape(len(weight) // f.tc, -1)
+    return sparse_words(weight, f.tc, f.tk, design.beat_bytes)
 
 
 def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], *, sparse: bool = False) -> bytes:
@@ -239,19 +217,19 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], 
     tiles, inputs = ceil_div(columns, f.tc), ceil_div(rows, unit) * unit
     weight = np.zeros((tiles * f.tc, inputs), np.int8)
     weight[:columns, :rows] = layer.weight
-    words = (_sparse_words if sparse else _dense_words)(design, weight)
-    records = np.zeros(tiles * f.tc, _COLUMN)
+    words = _words_of(design, weight, sparse)
+    records = np.zeros(tiles * f.tc, COLUMN)
     records["mult"], records["shift"] = ZERO_MULT, ZERO_SHIFT
     for name in ("bias", "mult", "shift"):
         records[name][:columns] = getattr(layer, name)
-    param_bytes = ceil_div(f.tc * _COLUMN.itemsize, beat) * beat
+    param_bytes = ceil_div(f.tc * COLUMN.itemsize, beat) * beat
     heads = np.stack([np.frombuffer(target.encode(f.tc), np.uint8) for target in targets])
     for tile, target in enumerate(targets):
         records["word"][tile * f.tc : tile * f.tc + len(target.words)] = np.array(target.words, int) & 255
     head_bytes = ceil_div(heads.shape[1], beat) * beat
     stream = np.zeros((tiles, head_bytes + param_bytes + words.shape[1]), np.uint8)
     stream[:, : heads.shape[1]] = heads
-    stream[:, head_bytes : head_bytes + f.tc * _COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
+    stream[:, head_bytes : head_bytes + f.tc * COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
     stream[:, head_bytes + param_bytes :] = words
     return stream.tobytes()
 

@@ -18,7 +18,7 @@ from vitforge.timing.report import FifoRow, StallRow
 from vitforge.timing.solution import Solution
 
 _ROOT = "top/launch/"
-_UNNAMED = ("a3", "unit", FIRST_STAGE, LAST_STAGE)  # blocks that a name leaves out
+_UNNAMED = ("a3", "unit", "sparse_matmul", FIRST_STAGE, LAST_STAGE)  # blocks that a name leaves out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def mode_facts(
             for node, times in long.nodes.items()
             if times.busy and node.startswith(_ROOT) and not node.endswith(LAST_STAGE)
         },
-        "stalls": _stalls(long, fifos),
+        "stalls": stall_rows(long, fifos),
     }
     if goldens is not None:
         first, steady = goldens
@@ -112,7 +112,8 @@ def mode_facts(
     return facts
 
 
-def _stalls(solution: Solution, fifos: Sequence[Fifo]) -> list[StallRow]:
+def stall_rows(solution: Solution, fifos: Sequence[Fifo]) -> list[StallRow]:
+    """Who waits for which of ``fifos``, longest first."""
     names = {fifo.path: fifo.name for fifo in fifos}
     rows = [
         StallRow(unit=short_name(node), cause=f"{names[stream]} {state}", fraction=round(count / solution.cycles, 4))

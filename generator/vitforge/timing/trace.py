@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+from vitforge.boards import Board
 from vitforge.csim.project import Project, load_project
 from vitforge.design.design import Design
 from vitforge.design.loops import BURST_BEATS, CALL_CYCLES, DDR_EFFICIENCY, DDR_LATENCY, LOOPS, OUTSTANDING
@@ -35,6 +36,15 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 TIMINGS = {name: LoopTiming(loop.interval, loop.depth, loop.memory) for name, loop in LOOPS.items()}
 
 
+def ddr_model(board: Board, clock_mhz: float) -> MemoryModel:
+    """DDR of ``board`` for ports at this clock; where its bandwidth is not known, it never limits."""
+    rate = Fraction(4)  # a beat a cycle on every port
+    if board.ddr_gbps is not None:
+        beats = board.ddr_gbps * 1e9 * DDR_EFFICIENCY / (clock_mhz * 1e6 * (board.axi_bits // 8))
+        rate = Fraction(beats).limit_denominator(1000)
+    return MemoryModel(beats_per_cycle=rate, burst_beats=BURST_BEATS, latency=DDR_LATENCY, outstanding=OUTSTANDING)
+
+
 @dataclass(frozen=True)
 class Machine:
     """What the same recording can be solved for again: FIFO depths and clock."""
@@ -43,14 +53,8 @@ class Machine:
     capacities: Mapping[str, int | None]
 
     def memory(self) -> MemoryModel:
-        """DDR of the board at the design's clock; where its bandwidth is not known, it never limits."""
-        design = self.design
-        peak = design.board.ddr_gbps
-        rate = Fraction(4)  # a beat a cycle on every port
-        if peak is not None:
-            beats = peak * 1e9 * DDR_EFFICIENCY / (design.clock_mhz * 1e6 * design.beat_bytes)
-            rate = Fraction(beats).limit_denominator(1000)
-        return MemoryModel(beats_per_cycle=rate, burst_beats=BURST_BEATS, latency=DDR_LATENCY, outstanding=OUTSTANDING)
+        """DDR of the board at the design's clock."""
+        return ddr_model(self.design.board, self.design.clock_mhz)
 
     def solve(self, recording: Recording, window: tuple[int, int] | None = None, *, slices: bool = False) -> Solution:
         return solve(
