@@ -28,6 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 PartName = Annotated[str, Field(pattern=r"^[a-z0-9][a-zA-Z0-9-]{3,47}$")]
+BoardPart = Annotated[str, Field(pattern=r"^[a-z0-9.]+:[a-zA-Z0-9_.-]+:[a-z0-9_]+$")]
 OneLine = Annotated[str, Field(pattern=r"^[\w ().,;:/+-]{1,80}$")]
 
 
@@ -51,6 +52,7 @@ class Board:
     pll_mhz: Positive  # the PLL that PL clocks are divided from, in the usual preset
     clock_mhz: Positive  # PL clock that a design gets unless told otherwise
     pynq_image: OneLine
+    board_part: BoardPart | None = None  # of Vivado's board files, without a version; a bitstream needs its preset
     caps: dict[str, Share] = field(default_factory=lambda: dict(DEFAULT_CAPS), hash=False)
 
     @field_validator("name")

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 
 from vitforge.errors import ToolError
+from vitforge.vendor.tools import CURE, OLDEST, find_tool
 
 _EXTRAS = "pip install 'vitforge[sim]' (in a checkout: pip install -e '.[sim,test]')"
-_VENDOR = "install Vitis 2024.1 or newer and source its settings64.sh"
 
 # distribution, what it is for, how to get it; all are needed for the demo
 PACKAGES = (
@@ -47,9 +48,11 @@ def examine() -> list[Finding]:
         _compiler(),
         _program("make", "make demo, make test; vendor flow", "apt install make"),
         _amd_headers(),
-        _program("v++", "synthesis", _VENDOR),
-        _program("vitis-run", "cosimulation, IP export", _VENDOR),
-        _program("vivado", "bitstream", _VENDOR),
+        _optional("libclang", "vitforge lint", "pip install 'vitforge[lint]'"),
+        _vendor("v++", "synthesis"),
+        _vendor("vitis-run", "cosimulation, IP export"),
+        _vendor("vitis_hls", "the same, of releases before 2024.1"),
+        _vendor("vivado", "bitstream"),
     ]
 
 
@@ -85,6 +88,23 @@ def _compiler() -> Finding:
 def _program(name: str, purpose: str, cure: str) -> Finding:
     path = shutil.which(name)
     return _tool(name, f"{_version(path)}, {path}" if path else "", purpose, cure, required=False)
+
+
+def _vendor(name: str, purpose: str) -> Finding:
+    """On PATH, or where the variables of the vendor point; one that is too old counts as missing."""
+    tool = find_tool(name, os.environ)
+    if tool is None:
+        return _tool(name, "", purpose, CURE, required=False)
+    year, release = OLDEST[name]
+    if tool.version is not None and tool.version < OLDEST[name]:
+        cure = f"{tool.path} is {tool.release}, and {year}.{release} is the oldest that works; {CURE}"
+        return _tool(name, "", purpose, cure, required=False)
+    return _tool(name, f"{tool.release}, {tool.path}", purpose, CURE, required=False)
+
+
+def _optional(name: str, purpose: str, cure: str) -> Finding:
+    """A package that only ``purpose`` needs."""
+    return replace(_package(name, purpose, cure), required=False)
 
 
 def _tool(name: str, detail: str, purpose: str, cure: str, *, required: bool) -> Finding:

@@ -15,10 +15,12 @@ from vitforge.errors import OutputError
 
 MARKER = "project.json"
 GENERATOR = "vitforge"
+CARRIED = ("vitis/build",)  # hours of the vendor tools: `vitforge build` finds out what of it still holds
 
 
 def write_project(output: Path, files: Mapping[str, bytes], marker: str = MARKER) -> None:
     """Write ``files`` (path inside the directory -> content) as the directory ``output``, replacing one of ours.
+    What the vendor tools built in it (`CARRIED`) stays.
 
     ``marker`` is the JSON file among them by which we know a directory again: it has ``"generator": "vitforge"``.
 
@@ -110,6 +112,9 @@ def _move_into_place(fresh: Path, target: Path) -> None:
             with suppress(OSError):
                 old.rename(target)
         raise
+    for name in CARRIED:
+        if (old / name).is_dir() and not (target / name).exists():
+            (old / name).rename(target / name)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry, ceil_div
 
-_DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
+DSP_POLICY = {"dsp48e1": "Dsp48e1", "dsp48e2": "Dsp48e2"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def _engine(
     return EngineContext(
         name=name,
         title=title,
-        dsp=_DSP_POLICY[design.board.dsp_family],
+        dsp=DSP_POLICY[design.board.dsp_family],
         has_attention="true" if has_attention else "false",
         fields=_fields(values),
     )
