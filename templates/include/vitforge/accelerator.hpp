@@ -17,8 +17,10 @@ namespace vitforge {
 template <class A, class M>
 static void half_step(hls::stream<ap_uint<A::beat_bits> > &ln1_beats, hls::stream<ap_uint<A::beat_bits> > &nsa_beats,
                       hls::stream<ap_uint<A::beat_bits> > &ln2_beats, hls::stream<ap_uint<A::beat_bits> > &nmp_beats,
-                      int16 ln1_residual[A::residual_depth][A::tr][A::tc], int16 nsa_residual[A::residual_depth][A::tr][A::tc],
-                      int16 ln2_residual[A::residual_depth][A::tr][A::tc], int16 nmp_residual[A::residual_depth][A::tr][A::tc],
+                      int16 ln1_residual[A::residual_depth][A::tr][A::tc],
+                      int16 nsa_residual[A::residual_depth][A::tr][A::tc],
+                      int16 ln2_residual[A::residual_depth][A::tr][A::tc],
+                      int16 nmp_residual[A::residual_depth][A::tr][A::tc],
                       hls::stream<ap_uint<32 * A::tc> > &logits) {
 #pragma HLS dataflow
     VITFORGE_REGION("half_step")

@@ -26,7 +26,7 @@ inline TileTarget attention_target(const ArrayJob &job, const ArrayPosition<C> &
 
 // Both operands of a cycle, from the memories of the job's kind.
 template <class C>
-inline void read_operands(const ArrayJob &job, const JobBounds &bounds, const ArrayPosition<C> &at, int half,
+inline void read_operands(const ArrayJob &job, const ArrayPosition<C> &at, int half,
                           const int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc],
                           const int8 key[C::key_depth][C::key_banks][C::groups][C::tc],
                           const int8 value[C::value_depth][C::value_banks][C::tc],
@@ -41,32 +41,19 @@ inline void read_operands(const ArrayJob &job, const JobBounds &bounds, const Ar
     }
     if (is_context<C>(job)) {
         int8 tile[C::tt][C::tk];
+#pragma HLS array_partition variable=tile complete dim=0
         read_left<C, C::attention_depth>(attention, at.left_row + at.k, tile);
         spread_tile<C>(tile, left_operand);
         read_value<C>(value, at.right_row, at.right_bank, right_operand);
     } else {
         read_entries<C>(left, at.left_row + (job.sparse ? 2 * at.k : at.k), job.sparse, left_operand);
-        if (bounds.linear) {
+        if (is_linear<C>(job)) {
             read_weight<C>(words, half * C::max_k_tiles + at.k, right_operand);
             if (job.sparse) {
                 read_picks<C>(picks, half * C::max_k_tiles + at.k, pick);
             }
         } else {
             read_key<C>(key, at.right_row + at.k, at.right_bank, right_operand);
-        }
-    }
-}
-
-template <class C>
-inline void copy_tile(const acc_t acc[C::tt][C::tc], acc_t done[C::tt][C::tc]) {
-#pragma HLS inline
-finish_token:
-    for (int t = 0; t < C::tt; ++t) {
-#pragma HLS unroll
-    finish_column:
-        for (int c = 0; c < C::tc; ++c) {
-#pragma HLS unroll
-            done[t][c] = acc[t][c];
         }
     }
 }
@@ -97,7 +84,8 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
                     const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
                     const int32 reciprocal[C::reciprocal_depth][C::td],
                     int8 words[WeightBuffer<C>::depth][TileLayout<C>::word_beats][C::beat_bytes],
-                    uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes], TileTarget targets[2], ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tr][C::tc],
+                    uint8 picks[WeightBuffer<C>::pick_depth][TileLayout<C>::pick_bytes], TileTarget targets[2],
+                    ColumnParams<C::tc> params[2], int16 residual[C::residual_depth][C::tr][C::tc],
                     hls::stream<ap_uint<C::score_bits> > &scores, hls::stream<ap_uint<32 * C::tc> > &logits) {
     typedef TileLayout<C> Layout;
     int8 gelu[C::td][C::tc][GeluTable<C>::rows][C::beat_bytes];
@@ -111,9 +99,16 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
 #pragma HLS array_partition variable=done complete dim=0
     TileTarget done_target = {0, 1, 0, 0, 0};
     ColumnParams<C::tc> done_params = {};
+#pragma HLS array_partition variable=done_params.lane complete dim=0
+#pragma HLS array_partition variable=done_params.pass complete dim=0
+#pragma HLS array_partition variable=done_params.word complete dim=0
+#pragma HLS array_partition variable=done_params.mult complete dim=0
+#pragma HLS array_partition variable=done_params.shift complete dim=0
+#pragma HLS array_partition variable=done_params.bias complete dim=0
 
-    const int beats_of_tile = Layout::param_beats + job.k_tiles * Layout::step_beats(job.sparse);
-    const int beats_of_next = Layout::param_beats + job.next_k_tiles * Layout::step_beats(job.next_sparse);
+    const int beats_of_tile = Layout::param_beats + count_product(job.k_tiles, Layout::step_beats(job.sparse));
+    const int beats_of_next =
+        Layout::param_beats + count_product(job.next_k_tiles, Layout::step_beats(job.next_sparse));
     const int next = job.next_k_tiles == 0 ? 0 : beats_of_next;
     const JobBounds bounds = job_bounds<C>(job, beats_of_tile, next);
     if (job.waits) {
@@ -125,10 +120,11 @@ static void run_job(const ArrayJob &job, hls::stream<ap_uint<C::beat_bits> > &be
     if (bounds.linear && !job.has_first) {
         load_first_tile<C>(beats_of_tile, job.sparse, job.first_half ? 1 : 0, beats, targets, params, words, picks);
     }
-    const int work = bounds.inner * bounds.steps;
+    const int work = count_product(bounds.inner, bounds.steps);
     const int period = bounds.beats > work ? bounds.beats : work;
     const int last = next > work ? next : work;
-    const int cycles = (bounds.outer - 1) * period + (last > work + bounds.drains ? last : work + bounds.drains);
+    const int ending = last > work + bounds.drains ? last : work + bounds.drains;
+    const int cycles = count_product(period, bounds.outer - 1) + ending;
 
     ArrayPosition<C> at(job);
     DrainPosition drain = {0, 0, 0, 0, 0, 0, 0, 0};
@@ -150,10 +146,13 @@ array_cycle:
         const bool works = at.works(job, bounds);
         VITFORGE_KIND_ITERATION("array_cycle", cycle, (works ? job.op : 0) + (drain.left > 0 ? 4 : 0))
         LeftWrite<C> write;
+#pragma HLS array_partition variable=write.lanes complete dim=0
         write.rows = 0;
         if (drain.left > 0) {
             int64 values[C::td][C::tc];
             int8 bytes[C::td][C::tc];
+#pragma HLS array_partition variable=values complete dim=0
+#pragma HLS array_partition variable=bytes complete dim=0
             drain_values<C>(job, done, drain, done_params, reciprocal, values);
             to_int8<C>(values, !C::has_attention && job.has_gelu, gelu, bytes);
             store_drained<C>(job, done_target, drain, done_params, values, bytes, write, key, value, residual, scores,
@@ -172,7 +171,10 @@ array_cycle:
             int8 left_operand[C::tt][LanePool<C>::size];
             int8 right_operand[C::tc][C::tk];
             int pick[C::tc][C::tk];
-            read_operands<C>(job, bounds, at, half, left, key, value, attention, words, picks, left_operand,
+#pragma HLS array_partition variable=left_operand complete dim=0
+#pragma HLS array_partition variable=right_operand complete dim=0
+#pragma HLS array_partition variable=pick complete dim=0
+            read_operands<C>(job, at, half, left, key, value, attention, words, picks, left_operand,
                              right_operand, pick);
             mac_cycle<C>(left_operand, right_operand, pick, at.k == 0, acc);
             if (at.k == job.k_tiles - 1) {

@@ -192,9 +192,9 @@ source_word:
     }
 }
 
-// tr tokens of the residual stream, [group of tokens, word][token][lane]: the branch is added where it leaves the array,
-// each column to the channel that it belongs to, so that what pruning removed stays as it is (Zhang et al., TECS 2021).
-// Row 0 is spare: the class token of an image that leaves moves there, so that the next image can move in.
+// tr tokens of the residual stream, [group of tokens, word][token][lane]: the branch is added where it leaves the
+// array, each column to the channel that it belongs to, so that what pruning removed stays as it is (Zhang et al., TECS
+// 2021). Row 0 is spare: the class token of an image that leaves moves there, so that the next image can move in.
 template <class C>
 inline void add_residual(const ArrayJob &job, const int64 values[C::td][C::tc], const DrainPosition &at,
                          const ColumnParams<C::tc> &params, int16 residual[C::residual_depth][C::tr][C::tc]) {
@@ -206,7 +206,7 @@ inline void add_residual(const ArrayJob &job, const int64 values[C::td][C::tc], 
     residual_lane:
         for (int lane = 0; lane < C::tc; ++lane) {
 #pragma HLS unroll
-            const int from = at.address + source[lane].word;
+            const int from = at.address + source[C::lane_banks ? lane : 0].word;
             const int to = job.spares ? from - C::channel_tiles : from;
             if (source[lane].writes) {
             residual_token:

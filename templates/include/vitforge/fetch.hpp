@@ -22,6 +22,7 @@ inline Chunk read_chunk(const ap_uint<BEAT_BITS> *list, int index) {
 #pragma HLS inline
     constexpr int beats = chunk_bytes * 8 / BEAT_BITS;
     uint32 words[chunk_bytes / 4];
+#pragma HLS array_partition variable=words complete dim=0
 chunk_beat:
     for (int beat = 0; beat < beats; ++beat) {
 #pragma HLS pipeline II=1
@@ -85,8 +86,10 @@ fetch_image_chunk:
 
 // Results: words of TC logits, or features.
 template <int TC>
-static void store_logits(hls::stream<ap_uint<32 * TC> > &logits, int words, int32 *memory) {
+static void store_logits(hls::stream<ap_uint<32 * TC> > &logits, int images, int image_words,
+                         int32 *memory) {
     VITFORGE_PROCESS("store_logits")
+    const int words = count_product(images, image_words);
 store_word:
     for (int word = 0; word < words; ++word) {
 #pragma HLS loop_tripcount max=1024

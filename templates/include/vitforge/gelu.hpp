@@ -9,8 +9,6 @@
 
 namespace vitforge {
 
-constexpr int int8_limit = 127;
-
 // A bank for each byte of a beat, so that a beat is stored at once.
 template <class C>
 struct GeluTable {

@@ -36,6 +36,15 @@ using Int = typename NativeInt<W>::type;
 
 constexpr int ceil_div(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
+// A product of counts in one DSP: `large` is below 2^24, `small` below 2^17. Of two plain ints the tool makes three.
+inline int32 count_product(int32 large, int32 small) {
+#pragma HLS inline
+    const Int<43> product = static_cast<Int<43> >(static_cast<Int<25> >(large)) * static_cast<Int<18> >(small);
+    return static_cast<int32>(product);
+}
+
+constexpr int int8_limit = 127;
+
 // Symmetric saturation to [-limit, limit]: -128 and -32768 never leave a kernel.
 inline int32 clamp(int64 value, int32 limit) {
 #pragma HLS inline

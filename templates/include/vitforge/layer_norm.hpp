@@ -177,6 +177,7 @@ norm_sum_job:
     while (true) {
 #pragma HLS loop_tripcount max=3
         uint32 words[header_words];
+#pragma HLS array_partition variable=words complete dim=0
         read_header<C::beat_bits>(beats, words);
         const NormJob job = decode_norm_job(words);
         write_header<C::beat_bits>(words, pass);
@@ -185,7 +186,7 @@ norm_sum_job:
             break;
         }
         if (job.op == norm_load) {
-            forward_beats<C>(job.tokens * ceil_div(job.channels * C::tk, C::beat_bytes), beats, pass);
+            forward_beats<C>(count_product(ceil_div(job.channels * C::tk, C::beat_bytes), job.tokens), beats, pass);
         } else {
             forward_beats<C>(NormLayout<C>::record_beats, beats, pass);
             if (job.has_table) {
@@ -206,7 +207,8 @@ inline ap_uint<scale_bits> token_scale(const ap_uint<sum_bits> &word, int64 chan
     const Int<56> squared_sum = sum * sum;
 #pragma HLS bind_op variable=scaled_squares op=mul impl=fabric
 #pragma HLS bind_op variable=squared_sum op=mul impl=fabric
-    const uint64 variance = static_cast<uint64>(static_cast<int64>(scaled_squares) - squared_sum) + eps;
+    const int64 difference = static_cast<int64>(scaled_squares) - static_cast<int64>(squared_sum);
+    const uint64 variance = static_cast<uint64>(difference) + eps;
     const uint32 root = isqrt(variance);
     const uint32 deviation = root == 0 ? 1 : root;
     const int length = bit_length<root_bits>(deviation);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The left operand of an array: one memory with a read port for the array and a write port that its drain and the
-// arriving activations share. Layout: [entry][token of the tile][group of tc][tc]; for 2:4 weights even and odd entries lie
-// apart, so that a step reads one of each.
+// arriving activations share. Layout: [entry][token of the tile][group of tc][tc]; for 2:4 weights even and odd entries
+// lie apart, so that a step reads one of each.
 #ifndef VITFORGE_LEFT_MEMORY_HPP
 #define VITFORGE_LEFT_MEMORY_HPP
 
@@ -80,7 +80,8 @@ inline void take_word(hls::stream<ap_uint<C::word_bits> > &activations, Arrivals
 // Takes what is left of a section, or of the whole step.
 template <class C>
 inline void take_rest(bool whole_step, hls::stream<ap_uint<C::word_bits> > &activations, Arrivals &arrivals,
-                      int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc], hls::stream<ap_uint<32 * C::tc> > &logits) {
+                      int8 left[C::left_parts][C::left_depth][C::tt][C::groups][C::tc],
+                      hls::stream<ap_uint<32 * C::tc> > &logits) {
 #pragma HLS inline
     bool more = whole_step ? !arrivals.ended : !arrivals.at_mark;
 take_word:
@@ -90,6 +91,7 @@ take_word:
         VITFORGE_KIND_ITERATION("take_word", word, 0)
         static_cast<void>(word);  // only the trace counts
         LeftWrite<C> write;
+#pragma HLS array_partition variable=write.lanes complete dim=0
         take_word<C>(activations, arrivals, write, logits);
         store_left<C>(write, left);
         more = whole_step ? !arrivals.ended : !arrivals.at_mark;

@@ -28,8 +28,11 @@ inline int8 choose(const int8 pool[LanePool<C>::size], int lane, int pick) {
 #pragma HLS inline
     constexpr int last = LanePool<C>::size - 1;
     const int base = LanePool<C>::source(lane, 0);
-    const int8 lower = (pick & 1) != 0 ? pool[base + 1 < last ? base + 1 : last] : pool[base];
-    const int8 upper = (pick & 1) != 0 ? pool[base + 3 < last ? base + 3 : last] : pool[base + 2 < last ? base + 2 : last];
+    const int second = base + 1 < last ? base + 1 : last;
+    const int third = base + 2 < last ? base + 2 : last;
+    const int fourth = base + 3 < last ? base + 3 : last;
+    const int8 lower = (pick & 1) != 0 ? pool[second] : pool[base];
+    const int8 upper = (pick & 1) != 0 ? pool[fourth] : pool[third];
     return (pick & 2) != 0 ? upper : lower;
 }
 
@@ -45,6 +48,7 @@ mac_pair:
     for (int pair = 0; pair < C::tt / 2; ++pair) {
 #pragma HLS unroll
         Int<C::Dsp::port_bits> packed[C::tk];
+#pragma HLS array_partition variable=packed complete dim=0
     mac_pack:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
@@ -68,6 +72,21 @@ mac_pair:
             const acc_t upper = starts ? static_cast<acc_t>(0) : acc[2 * pair + 1][column];
             acc[2 * pair][column] = lower + lower_sum<typename C::Dsp>(sum);
             acc[2 * pair + 1][column] = upper + upper_sum<typename C::Dsp>(sum);
+        }
+    }
+}
+
+// A finished tile, which drains while the array works on the next one.
+template <class C>
+inline void copy_tile(const acc_t acc[C::tt][C::tc], acc_t done[C::tt][C::tc]) {
+#pragma HLS inline
+finish_token:
+    for (int t = 0; t < C::tt; ++t) {
+#pragma HLS unroll
+    finish_column:
+        for (int c = 0; c < C::tc; ++c) {
+#pragma HLS unroll
+            done[t][c] = acc[t][c];
         }
     }
 }
@@ -108,6 +127,7 @@ inline void read_entries(const int8 left[C::left_parts][C::left_depth][C::tt][C:
                          int8 pool[C::tt][LanePool<C>::size]) {
 #pragma HLS inline
     int8 tile[C::tt][C::tk];
+#pragma HLS array_partition variable=tile complete dim=0
 entry_token:
     for (int t = 0; t < C::tt; ++t) {
 #pragma HLS unroll

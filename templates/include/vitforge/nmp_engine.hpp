@@ -42,13 +42,14 @@ nmp_job:
     while (true) {
 #pragma HLS loop_tripcount max=4
         uint32 header[header_words];
+#pragma HLS array_partition variable=header complete dim=0
         read_header<C::beat_bits>(beats, header);
         const ArrayJob job = decode_array_job<C>(header);
         if (job.op == array_end) {
             break;
         }
-        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, picks, targets, params,
-                   residual, scores, logits);
+        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, picks, targets,
+                   params, residual, scores, logits);
     }
     take_rest<C>(true, activations, arrivals, left, logits);
 }

@@ -16,7 +16,8 @@ inline int8 normalize(int16 x, int32 channels, int32 sum, Int<reciprocal_bits + 
     const Int<27> product = channels * x;
 #pragma HLS bind_op variable=product op=mul impl=fabric
     const Int<27> centred = product - sum;
-    const Int<45> scaled = static_cast<Int<45> >(centred) * inverse;
+    // One DSP48E2; a DSP48E1 is narrower, and two of them are counted.
+    const Int<45> scaled = static_cast<Int<45> >(centred) * inverse;  // NOLINT(multiplier)
     const int right = length + 16 - normal_bits;
     const int16 yhat =
         static_cast<int16>(clamp((static_cast<int64>(scaled) + (1LL << (right - 1))) >> right, int16_limit));
@@ -75,6 +76,7 @@ inline void send_window(const NormJob &job, const int8 window[1][2 * C::tc], int
 #pragma HLS inline
     const WordPlace place = {token.entry + emitted / C::groups, token.row, emitted % C::groups};
     int8 lanes[C::tk];
+#pragma HLS array_partition variable=lanes complete dim=0
 window_lane:
     for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
@@ -112,6 +114,7 @@ normalize_word:
             const int length = scale.range(31, 24).to_int();
             const int32 sum = static_cast<int32>(scale.range(63, 32).to_uint());
             int8 normal[1][C::tc];
+#pragma HLS array_partition variable=normal complete dim=0
         normalize_lane:
             for (int c = 0; c < C::tc; ++c) {
 #pragma HLS unroll
@@ -152,8 +155,9 @@ inline void load_patches(const NormJob &job, hls::stream<ap_uint<C::beat_bits> >
     TokenPlace<C> token(job.out_base, job.out_row);
     int k = 0;
     int part = 0;
+    const int words = count_product(job.tokens, job.channels);
 load_word:
-    for (int word = 0; word < job.tokens * job.channels; ++word) {
+    for (int word = 0; word < words; ++word) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::image_words
         VITFORGE_ITERATION("load_word", word)
@@ -162,6 +166,7 @@ load_word:
         }
         const WordPlace place = {token.entry + k, token.row, whole_entry};
         int8 lanes[C::tk];
+#pragma HLS array_partition variable=lanes complete dim=0
     load_lane:
         for (int lane = 0; lane < C::tk; ++lane) {
 #pragma HLS unroll
@@ -197,6 +202,7 @@ norm_output_job:
     while (true) {
 #pragma HLS loop_tripcount max=3
         uint32 words[header_words];
+#pragma HLS array_partition variable=words complete dim=0
         read_header<C::beat_bits>(pass, words);
         const NormJob job = decode_norm_job(words);
         if (job.op == norm_end) {

@@ -15,7 +15,8 @@ namespace vitforge {
 template <class C>
 static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_uint<C::word_bits> > &activations,
                       const int8 attention[C::attention_depth][C::tt][C::groups][C::tc],
-                      const int32 reciprocal[C::reciprocal_depth][C::td], int16 residual[C::residual_depth][C::tr][C::tc],
+                      const int32 reciprocal[C::reciprocal_depth][C::td],
+                      int16 residual[C::residual_depth][C::tr][C::tc],
                       hls::stream<ap_uint<64> > &controls, hls::stream<ap_uint<C::score_bits> > &scores,
                       hls::stream<ap_uint<32 * C::tc> > &logits, bool &ends_step) {
     VITFORGE_PROCESS("nsa_array")
@@ -50,6 +51,7 @@ nsa_job:
     while (true) {
 #pragma HLS loop_tripcount max=4
         uint32 header[header_words];
+#pragma HLS array_partition variable=header complete dim=0
         read_header<C::beat_bits>(beats, header);
         const ArrayJob job = decode_array_job<C>(header);
         if (job.op == array_end) {
@@ -60,8 +62,8 @@ nsa_job:
         if (job.op == array_score) {
             controls.write(softmax_control<C>(job.token_tiles, job.seq_len, job.context_scale));
         }
-        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, picks, targets, params,
-                   residual, scores, logits);
+        run_job<C>(job, beats, activations, arrivals, left, key, value, attention, reciprocal, words, picks, targets,
+                   params, residual, scores, logits);
     }
     if (ends_step) {
         take_rest<C>(true, activations, arrivals, left, logits);

@@ -15,8 +15,9 @@ typedef Int<multiplier_bits> mult_t;
 
 inline int64 requantize(acc_t acc, mult_t mult, int shift) {
 #pragma HLS inline
+    // One DSP48E2; a DSP48E1 is narrower, and two of them are counted.
     const Int<accumulator_bits + multiplier_bits> product =
-        static_cast<Int<accumulator_bits + multiplier_bits> >(acc) * mult;
+        static_cast<Int<accumulator_bits + multiplier_bits> >(acc) * mult;  // NOLINT(multiplier)
     const int64 half = static_cast<int64>(1) << (shift - 1);
     return (static_cast<int64>(product) + half) >> shift;
 }

@@ -33,7 +33,7 @@ static void load_rows(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > 
                       Int<C::code_bits> memory[C::row_words * C::n_max][C::width / C::per_beat][C::per_beat]) {
     constexpr int word_beats = C::width / C::per_beat;
     const int last_beat = row_beats<C>(launch) - 1;
-    const int total = launch.n * (last_beat + 1);
+    const int total = count_product(launch.n, last_beat + 1);
     int beat = 0;
     int part = 0;
     int row = 0;

@@ -33,16 +33,22 @@ inline int32 exponent(int64 u) {
         return 0;
     }
     const int32 index = static_cast<int32>(u);
-    const int64 product = static_cast<int64>(exp_high[index / exp_low_entries]) * exp_low[index % exp_low_entries];
-    const int64 score = (product + (1LL << (exp_shift - 1))) >> exp_shift;
+    const Int<exp_bits> high = exp_high[index / exp_low_entries];
+    const Int<exp_bits> low = exp_low[index % exp_low_entries];
+    const Int<2 * exp_bits> product = static_cast<Int<2 * exp_bits> >(high) * low;
+    const int64 score = (static_cast<int64>(product) + (1LL << (exp_shift - 1))) >> exp_shift;
     return score > C::score_limit ? C::score_limit : static_cast<int32>(score);
 }
 
-// (distance * mult + half) >> shift: the scale after the dot product.
+// (distance * mult + half) >> shift: the scale after the dot product. `mult` has 17 bits.
+template <class C>
 inline int64 scale_distance(int32 distance, int mult, int shift) {
 #pragma HLS inline
-    const int64 product = static_cast<int64>(distance) * mult;
-    return (product + (1LL << (shift - 1))) >> shift;
+    const Int<C::dot_bits + 1> value = distance;
+    const Int<18> factor = mult;
+    // A wide distance takes two DSPs, and they are counted.
+    const Int<C::dot_bits + 19> product = static_cast<Int<C::dot_bits + 19> >(value) * factor;  // NOLINT(multiplier)
+    return (static_cast<int64>(product) + (1LL << (shift - 1))) >> shift;
 }
 
 // Takes the kept rows of a group, two a cycle. A last group of which none is kept gives scores of 0, as an end.
@@ -84,7 +90,7 @@ exponent_rows:
 #pragma HLS unroll
             const uint32 first = mask & (0u - mask);
             const int place = bit_place(first);
-            const int64 u = scale_distance(distance[place], launch.scale_mult, launch.scale_shift);
+            const int64 u = scale_distance<C>(distance[place], launch.scale_mult, launch.scale_shift);
             const int32 score = mask != 0 ? exponent<C>(u) : 0;
             set_field<C::score_bits>(word, ScoreWord<C>::entry * port, score);
             set_field<C::row_bits>(word, ScoreWord<C>::entry * port + C::score_bits, row[place]);

@@ -100,8 +100,13 @@ inline int32 normalise_sum(int32 sum, uint32 mult, int shift) {
     if (!C::deferred) {
         return sum;
     }
-    const int64 product = static_cast<int64>(sum) * mult;
-    return static_cast<int32>((product + (1LL << (shift - 1))) >> shift);
+    constexpr int factor_bits = Factor::mult_bits + 1;
+    const Int<C::acc_bits> value = sum;
+    const Int<factor_bits> factor = static_cast<int32>(mult);
+    // A wide sum takes two DSPs, and they are counted.
+    const Int<C::acc_bits + factor_bits> product =
+        static_cast<Int<C::acc_bits + factor_bits> >(value) * factor;  // NOLINT(multiplier)
+    return static_cast<int32>((static_cast<int64>(product) + (1LL << (shift - 1))) >> shift);
 }
 
 // Weighted sums to beats of results, one a cycle.
@@ -113,7 +118,7 @@ static void normalise(const Launch &launch, hls::stream<ap_uint<C::width * C::ac
     constexpr int word_beats = C::width / C::result_per_beat;
     constexpr int part_bits = C::result_per_beat * C::acc_bits;
     const int last_beat = ceil_div(launch.d, C::result_per_beat) - 1;
-    const int total = unit_queries<C>(launch, Unit) * (last_beat + 1);
+    const int total = count_product(unit_queries<C>(launch, Unit), last_beat + 1);
     ap_uint<part_bits> part[word_beats];
 #pragma HLS array_partition variable=part complete dim=0
     uint32 mult = 1;

@@ -37,7 +37,7 @@ output_word:
             token = weights.read();
         }
         const bool is_last = get_field<1>(token, ScoreWord<C>::last) != 0;
-        int32 weight[ports];
+        Int<C::score_bits + 1> weight[ports];
         int address[ports];
 #pragma HLS array_partition variable=weight complete dim=0
 #pragma HLS array_partition variable=address complete dim=0

@@ -4,14 +4,13 @@
 #define VITFORGE_A3_PACKETS_HPP
 
 #include "vitforge/a3/launch.hpp"
+#include "vitforge/axis/packet.hpp"
 
 namespace vitforge {
 namespace a3 {
 
 // What a beat belongs to; the order of a load.
 enum Kind { kind_key = 0, kind_value = 1, kind_sorted = 2, kind_query = 3 };
-
-enum Status { status_short = 1, status_long = 2 };
 
 // Beats of the whole packet.
 template <class C>
@@ -20,9 +19,9 @@ inline int packet_beats(const Launch &launch) {
     const int row = row_beats<C>(launch);
     const int sorted = C::approximate ? ceil_div(launch.d, C::sorted_per_beat) : 0;
     if (launch.op == op_load) {
-        return launch.n * (2 * row + sorted);
+        return count_product(launch.n, 2 * row + sorted);
     }
-    return launch.op == op_query ? (launch.pairs + launch.single_from) * row : 0;
+    return launch.op == op_query ? count_product(launch.pairs + launch.single_from, row) : 0;
 }
 
 // Where a beat lies in its packet. A pair of queries goes to one unit, the next one to the next unit.
@@ -96,7 +95,7 @@ static void gather(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > &qu
     VITFORGE_PROCESS("gather")
     constexpr int word_beats = C::width / C::per_beat;
     const int last_beat = row_beats<C>(launch) - 1;
-    const int total = unit_queries<C>(launch, Unit) * (last_beat + 1);
+    const int total = count_product(unit_queries<C>(launch, Unit), last_beat + 1);
     Int<C::code_bits> code[C::width];
 #pragma HLS array_partition variable=code complete dim=0
     int beat = 0;

@@ -71,7 +71,8 @@ struct PairProduct {
 #pragma HLS inline
         constexpr int64 bias = 1LL << (C::lane_shift - 1);
         const Int<C::port_bits> pair = upper * (1 << C::lane_shift) + lower;
-        const Int<48> sum = bias + static_cast<int64>(pair) * code;
+        const Int<C::code_bits + 1> factor = code;
+        const Int<48> sum = bias + static_cast<Int<48> >(pair) * factor;
         const int64 total = sum;
         product[0] = static_cast<int32>((total & (2 * bias - 1)) - bias);
         product[1] = static_cast<int32>(total >> C::lane_shift);
@@ -82,8 +83,11 @@ template <class C>
 struct PairProduct<C, false> {
     static inline void multiply(int32 lower, int32 upper, int32 code, int32 product[2]) {
 #pragma HLS inline
-        product[0] = lower * code;
-        product[1] = upper * code;
+        const Int<C::code_bits> first = lower;
+        const Int<C::code_bits> second = upper;
+        const Int<C::code_bits + 1> factor = code;
+        product[0] = static_cast<int32>(first * factor);
+        product[1] = static_cast<int32>(second * factor);
     }
 };
 

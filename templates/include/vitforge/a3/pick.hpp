@@ -38,7 +38,7 @@ template <class C, int Unit>
 static void pick_all(const Launch &launch, hls::stream<ap_uint<RowToken<C>::bits> > &rows) {
     VITFORGE_PROCESS("pick")
     const int queries = unit_queries<C>(launch, Unit);
-    const int total = queries * ceil_div(launch.n, ports);
+    const int total = count_product(queries, ceil_div(launch.n, ports));
     int query = 0;
     int row = 0;
 count_rows:

@@ -29,7 +29,8 @@ struct RowMask {
 
 // Every iteration adds to two rows of a lane.
 template <class C>
-inline void add_step(const ap_uint<Step<C>::bits> &step, int iteration, uint32 sums[sides][banks][group][C::group_words]) {
+inline void add_step(const ap_uint<Step<C>::bits> &step, int iteration,
+                     uint32 sums[sides][banks][group][C::group_words]) {
 #pragma HLS inline
 add_side:
     for (int side = 0; side < sides; ++side) {
@@ -111,6 +112,7 @@ scan_cycle:
 #pragma HLS unroll
                 if (cycle < words) {
                     int32 score[group];
+#pragma HLS array_partition variable=score complete dim=0
                     take_scores<C>(cycle, sums[1 - odd][lane], score);
                 scan_row:
                     for (int r = 0; r < group; ++r) {

@@ -62,7 +62,7 @@ static void load_columns(const Launch &launch, hls::stream<ap_uint<C::beat_bits>
                          typename SortedEntry<C>::type sorted[C::columns][C::n_max],
                          typename SortedEntry<C>::type edge[sides][C::groups][C::per_beat][queue]) {
     const int last_beat = ceil_div(launch.d, C::sorted_per_beat) - 1;
-    const int total = launch.n * (last_beat + 1);
+    const int total = count_product(launch.n, last_beat + 1);
     int beat = 0;
     int position = 0;
 sorted_beat:
@@ -110,8 +110,8 @@ seed_column:
             const typename SortedEntry<C>::type low = edge[0][index][e][s];
             const typename SortedEntry<C>::type high = edge[1][index][e][s];
             int32 product[2];  // with the low and with the high one
-            PairProduct<C, (C::packing_depth > 0)>::multiply(SortedEntry<C>::code(low), SortedEntry<C>::code(high), code,
-                                                             product);
+            PairProduct<C, (C::packing_depth > 0)>::multiply(SortedEntry<C>::code(low), SortedEntry<C>::code(high),
+                                                             code, product);
             const bool exists = s < n;
             ring[0][column][s] = !exists ? NoProduct<C>::value : product[code > 0 ? 1 : 0];
             ring[1][column][s] = !exists ? NoProduct<C>::value : -product[code < 0 ? 1 : 0];
@@ -163,7 +163,9 @@ pop_compare:
     const int32 code = side == 0 ? static_cast<int32>(query[column]) : -static_cast<int32>(query[column]);
     const int position = !exists ? 0 : code > 0 ? n - 1 - steps : steps;
     const typename SortedEntry<C>::type entry = sorted[column][position];
-    product = exists ? code * SortedEntry<C>::code(entry) : NoProduct<C>::value;
+    const Int<C::code_bits + 1> factor = code;
+    const Int<C::code_bits> other = SortedEntry<C>::code(entry);
+    product = exists ? static_cast<int32>(factor * other) : NoProduct<C>::value;
     row = SortedEntry<C>::row(entry);
     return column * queue + slot;
 }
@@ -219,7 +221,7 @@ static void select(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > &be
 #pragma HLS array_partition variable=coming_place complete dim=1
     const int beats_in = row_beats<C>(launch);
     const int steps_of_query = beats_in + 1 + launch.m;
-    const int total = launch.m > 0 ? queries_of<C>(launch, Unit, Lane) * steps_of_query : 0;
+    const int total = launch.m > 0 ? count_product(queries_of<C>(launch, Unit, Lane), steps_of_query) : 0;
     Int<C::total_bits> accepted = 0;  // sum of all products accepted so far
     int step = 0;
 select_step:

@@ -9,12 +9,12 @@
 namespace vitforge {
 namespace a3 {
 
-// Cycles of the busiest stage of a unit for a pair: `turns` of the dot product and `kept` words of scores of its queries
-// together.
+// Cycles of the busiest stage of a unit for a pair: `turns` of the dot product and `kept` words of scores of its
+// queries together.
 template <class C>
 inline uint32 busy_cycles(const Launch &launch, uint32 turns, uint32 kept) {
 #pragma HLS inline
-    const uint32 words = static_cast<uint32>(row_words<C>(launch));
+    const int words = row_words<C>(launch);
     // The units share both streams.
     const uint32 queries = static_cast<uint32>(C::units * lanes * row_beats<C>(launch));
     const uint32 results = static_cast<uint32>(C::units * lanes * ceil_div(launch.d, C::result_per_beat));
@@ -22,8 +22,8 @@ inline uint32 busy_cycles(const Launch &launch, uint32 turns, uint32 kept) {
     const int scan_cycles = ceil_div(launch.n, group) + 1;
     const int adds = launch.m > scan_cycles ? launch.m : scan_cycles;
     const uint32 scans = static_cast<uint32>(launch.m > 0 ? adds + banks - 1 : 0);
-    const uint32 dots = turns * words;
-    const uint32 outputs = kept * words;
+    const uint32 dots = static_cast<uint32>(count_product(static_cast<int32>(turns), words));
+    const uint32 outputs = static_cast<uint32>(count_product(static_cast<int32>(kept), words));
     uint32 most = results > queries ? results : queries;
     most = selects > most ? selects : most;
     most = scans > most ? scans : most;
