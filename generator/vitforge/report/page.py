@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as one HTML page that needs nothing beside it: figures as tables, and pictures as SVG."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from vitforge.codegen.environment import environment
+from vitforge.errors import CheckError, OutputError, ToolError
+from vitforge.report.compare import ProjectReport
+from vitforge.report.pictures import (
+    ResourcePicture,
+    Roofline,
+    Timeline,
+    resource_picture,
+    roofline,
+    timeline_picture,
+)
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+_INSIDE = {  # of a kernel: its processes
+    "vitforge_vit": ("four fetchers; layer norm 1, attention array with softmax, layer norm 2, MLP array",),
+    "vitforge_a3": ("receive; each unit: select, scan, pick, dot, post-score, exponent, output, normalise; send",),
+    "vitforge_sparse_matmul": ("fetch, receive, multiply",),
+}
+_TITLES = {"vit": "Vision Transformer", "a3": "A3 attention", "sparse_matmul": "sparse matrix product"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A block of the block design; ``lines`` stand below its name."""
+
+    name: str
+    y: int
+    height: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Context of page.html.jinja."""
+
+    title: str
+    subtitle: str
+    report: ProjectReport
+    figures: tuple[tuple[str, str], ...]
+    resources: ResourcePicture
+    roof: Roofline | None
+    timeline: Timeline | None
+    timeline_of: str
+    cells: tuple[Cell, ...]
+    cells_height: int
+    ports: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def write_page(result: ProjectReport, directory: Path | str, path: Path, progress: Progress | None = None) -> None:
+    """Write the page of ``result`` to ``path``. The timeline of a Vision Transformer needs a compiler.
+
+    Raises OutputError if ``path`` cannot be written.
+    """
+    text = render_page(result, Path(directory), progress or (lambda what, done, total: None))
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); name another file with --html") from None
+
+
+def render_page(result: ProjectReport, directory: Path, progress: Progress) -> str:
+    """Text of the page."""
+    design = json.loads((directory / "project.json").read_text())["design"]
+    missing = list(result.missing)
+    line = None
+    if result.kernel == "vit":
+        try:
+            line = _half_layer(directory, progress)
+        except (CheckError, ToolError) as error:
+            missing.append(f"the timeline: {error}")
+    missing.append(
+        "accuracy and SQNR are not in a project: they belong to a model with labelled images, as in vitforge demo"
+    )
+    cells, ports = _cells(directory)
+    page = Page(
+        title=f"{design.get('name', result.kernel)}: {_TITLES[result.kernel]}",
+        subtitle=f"{result.board}, {result.predicted['clock_mhz']:g} MHz",
+        report=result,
+        figures=_figures(result),
+        resources=resource_picture(result, design["board"]),
+        roof=_roofline(result, directory, design),
+        timeline=line,
+        timeline_of="one half-layer step in steady state, simulated",
+        cells=cells,
+        cells_height=cells[-1].y + cells[-1].height + 10,
+        ports=ports,
+        missing=tuple(missing),
+    )
+    template = environment().overlay(autoescape=True).get_template("report/page.html.jinja")
+    return template.render(page=page)
+
+
+_FIGURES = {
+    "fps": ("images a second, modelled", "{:,.1f}"),
+    "cycles_per_image": ("cycles an image, modelled", "{:,.0f}"),
+    "cycles_per_query": ("cycles a query, all rows, modelled", "{:,.1f}"),
+    "queries_per_second": ("queries a second, modelled", "{:,.0f}"),
+    "array_macs_per_cycle": ("products a cycle, at most", "{:,.0f}"),
+    "latency_cycles": ("latency, modelled", "{:,.0f} cycles"),
+    "latency": ("latency, modelled", "{:,.0f} cycles"),
+    "dsp": ("DSPs", "{:,.0f}"),
+    "limited_by": ("limited by", "{}"),
+}
+
+
+def _figures(result: ProjectReport) -> tuple[tuple[str, str], ...]:
+    found = [
+        (title, form.format(result.predicted[key]))
+        for key, (title, form) in _FIGURES.items()
+        if key in result.predicted
+    ]
+    csynth, timing = result.reported.get("csynth"), result.reported.get("timing")
+    if csynth and csynth["clock_mhz"]:
+        found.append(("clock, estimated by synthesis", f"{csynth['clock_mhz']:g} MHz"))
+    if timing:
+        found.append(("worst slack after implementation", f"{timing['worst_slack_ns']:+.3f} ns"))
+    return tuple(found)
+
+
+def _roofline(result: ProjectReport, directory: Path, design: dict[str, Any]) -> Roofline | None:
+    """Of kernels whose speed rests on DDR, on boards whose bandwidth is known."""
+    ddr, clock, figures = design["board"]["ddr_gbps"], result.predicted["clock_mhz"], result.predicted
+    if ddr is None:
+        return None
+    if result.kernel == "vit" and "fps" in figures:
+        folding = design["folding"]
+        macs = (folding["tt_nsa"] + folding["tt_nmp"]) * folding["tc"] * folding["tk"]
+        work = 2 * figures["macs_per_image"]
+        point = ("the model", work / figures["ddr_bytes_per_image"], work * figures["fps"] / 1e9)
+        return roofline(2 * macs * clock / 1e3, ddr, [point])
+    if result.kernel == "sparse_matmul":
+        cases = json.loads((directory / "report" / "estimate.json").read_text())["cases"]
+        points = [
+            (name.replace("_", " "), 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
+            for name, case in cases.items()
+            if name in ("dense", "structured_50_two_of_four")
+        ]
+        return roofline(2 * figures["array_macs_per_cycle"] * clock / 1e3, ddr, points)
+    return None
+
+
+def _half_layer(directory: Path, progress: Progress) -> Timeline:
+    from vitforge.timing.blocks import STEP, UNITS
+    from vitforge.timing.timeline import timeline
+    from vitforge.timing.trace import trace
+
+    result = trace(directory, smallest=False, progress=progress)
+    slices = timeline(result)
+    steps = [entry for entry in slices if entry.node == STEP]
+    step = steps[len(steps) // 2]
+    tracks = {
+        name: [(entry.label, entry.start, entry.end) for entry in slices if entry.node == node]
+        for node, name in UNITS.items()
+    }
+    shown = {
+        name: rows
+        for name, rows in tracks.items()
+        if any(end > step.start and start < step.end for _, start, end in rows)
+    }
+    return timeline_picture(shown, step.start, step.end)
+
+
+def _cells(directory: Path) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """IPs of the overlay with the ports that lead to memory, as its handoff has them."""
+    root = ElementTree.parse(directory / "overlay" / "vitforge.hwh").getroot()
+    cells: list[Cell] = []
+    ports: list[str] = []
+    for module in root.iter("MODULE"):
+        if module.get("MODTYPE") in ("zynq_ultra_ps_e", "processing_system7"):
+            continue
+        lines = list(_INSIDE.get(module.get("MODTYPE", ""), ()))
+        for window in module.iter("MEMRANGE"):
+            line = f"{window.get('MASTERBUSINTERFACE')} to {window.get('SLAVEBUSINTERFACE')}"
+            if window.get("MEMTYPE") == "MEMORY" and line not in lines:
+                lines.append(line)
+        ports += [line.rpartition(" ")[2] for line in lines if " to " in line]
+        y = cells[-1].y + cells[-1].height + 16 if cells else 90
+        cells.append(Cell(module.get("INSTANCE", ""), y, 36 + 15 * len(lines), tuple(lines)))
+    return tuple(cells), tuple(dict.fromkeys(ports))
