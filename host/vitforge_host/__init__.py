@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from vitforge_host import sim
 from vitforge_host.a3 import A3, LoadReport, Statistics
+from vitforge_host.benchmark import Benchmark, BenchmarkRow
 from vitforge_host.blob import BlobError
 from vitforge_host.driver import VitAccelerator
 from vitforge_host.errors import (
     AcceleratorTimeout,
     ClosedError,
+    DeviceMemoryError,
     HostError,
     IdentityError,
     InputError,
@@ -22,23 +24,36 @@ from vitforge_host.errors import (
     SimulationError,
     TransferError,
 )
+from vitforge_host.predictions import Prediction, Predictions
+from vitforge_host.sparse_matmul import MatmulStatistics, SparseMatmul
+from vitforge_host.sparse_matrix import PackedMatrix, pack_matrix, prune_two_of_four
 
 __all__ = [
     "A3",
     "AcceleratorTimeout",
+    "Benchmark",
+    "BenchmarkRow",
     "BlobError",
     "ClosedError",
+    "DeviceMemoryError",
     "HostError",
     "IdentityError",
     "InputError",
     "LoadReport",
+    "MatmulStatistics",
     "OverlayError",
+    "PackedMatrix",
+    "Prediction",
+    "Predictions",
     "ResultError",
     "SaturationWarning",
     "SimulationError",
+    "SparseMatmul",
     "Statistics",
     "TransferError",
     "VitAccelerator",
+    "pack_matrix",
+    "prune_two_of_four",
 ]
 
 if sim.requested():

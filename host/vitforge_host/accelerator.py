@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,37 +14,54 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from vitforge_host.benchmark import Benchmark, check_sizes, run_benchmark
 from vitforge_host.clocks import set_at_most
-from vitforge_host.errors import AcceleratorTimeout, ClosedError, HostError, InputError, TransferError
+from vitforge_host.errors import (
+    AcceleratorTimeout,
+    ClosedError,
+    DeviceMemoryError,
+    HostError,
+    InputError,
+    TransferError,
+)
 from vitforge_host.identity import REGISTERS, Identity, check_identity
 from vitforge_host.overlay import AcceleratorIp, load_overlay
+from vitforge_host.stopwatch import Stopwatch
+from vitforge_host.waiting import Poller, Waiter, check_wait, make_waiter
 
 START, DONE, IDLE = 1 << 0, 1 << 1, 1 << 2
-PAUSE_S = 0.0005  # between polls
-_SPINS = 20  # polls before the first pause: a small launch ends sooner
+PAUSE_S = 0.0005  # between polls of what should be at rest
 _LOG = logging.getLogger(__name__)
 _ABANDONED: list[Any] = []  # buffers that an accelerator which never finished may still write to
 Self = TypeVar("Self", bound="Accelerator")
+T = TypeVar("T")
 
 
 class Accelerator:
-    """One of our kernels, of type ``kernel``, in the overlay ``bitfile``; ``batch`` and ``timeout_s`` as drivers say.
+    """One of our kernels, of type ``kernel``, in the overlay ``bitfile``; the other arguments as drivers say.
 
     Subclasses prepare it in their constructor and call `close` if that fails.
     """
 
-    def __init__(self, kernel: Identity, bitfile: str | Path, device: Any, batch: int, timeout_s: float) -> None:
+    def __init__(
+        self, kernel: Identity, bitfile: str | Path, device: Any, batch: int, timeout_s: float, wait: str
+    ) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise InputError(f"batch is {batch!r}; it must be a whole number of at least 1")
         if not timeout_s > 0:
             raise InputError(f"timeout_s is {timeout_s!r}; it must be positive")
-        self.batch = int(batch)
+        check_wait(wait)
+        self.batch = self._wanted_batch = int(batch)
         self.timeout_s = float(timeout_s)
         self.clock_mhz = 0.0
         self._kernel = kernel
         self._lock = threading.Lock()
         self._unusable = ""  # why, once it is
         self._buffers: list[Any] = []
+        self._wait_mode = wait
+        self._waiter: Waiter = Poller()
+        self._running = Stopwatch()  # from starts until their ends are seen
+        self._transferring = Stopwatch()
         self._overlay = load_overlay(bitfile, device)
 
     # --- setup -----------------------------------------------------------------------------------------------------
@@ -53,6 +70,32 @@ class Accelerator:
         self._ip = AcceleratorIp(self._overlay, self._kernel.ip_type)
         self._ip.require(["CTRL", *registers, *REGISTERS, *(f"{name}_ctrl" for name in REGISTERS)])
         self.clock_mhz = self._set_clock(wanted_mhz)
+        self._waiter = make_waiter(self._wait_mode, self._overlay, self._ip)
+
+    @property
+    def waits_by(self) -> str:
+        """How it waits for the end of a launch: "interrupt" or "poll"."""
+        return self._waiter.name
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the board is a simulated one."""
+        return bool(getattr(self._overlay.device, "simulated", False))
+
+    @property
+    def modelled_s(self) -> float:
+        """Modelled time that the accelerator has run so far [s]; 0 on a real board."""
+        return float(self._overlay.device.busy_s) if self.simulated else 0.0
+
+    @property
+    def waited_s(self) -> float:
+        """Time from starts until their ends were seen, so far [s]."""
+        return self._running.seconds
+
+    @property
+    def transferred_s(self) -> float:
+        """Time of transfers between host and DDR so far [s], beside that in `waited_s`."""
+        return self._transferring.seconds
 
     def _check_identity(self, design_hash: str) -> None:
         """After a launch, which fills the identity registers."""
@@ -76,9 +119,28 @@ class Accelerator:
             buffer = allocate(shape, dtype, target=self._overlay.device)
         except (RuntimeError, MemoryError, HostError) as error:
             size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            raise HostError(f"no device memory for {size} bytes ({error}); free buffers or lower batch") from error
+            raise DeviceMemoryError(
+                f"no device memory for {size} bytes ({error}); free buffers or lower batch"
+            ) from error
         self._buffers.append(buffer)
         return buffer
+
+    def _as_memory_allows(self, make: Callable[[int], T]) -> T:
+        """``make(batch)``, which allocates, with `batch` halved until device memory holds it."""
+        self.batch = self._wanted_batch
+        while True:
+            before = list(self._buffers)
+            try:
+                made = make(self.batch)
+            except DeviceMemoryError:
+                self._free([new for new in self._buffers if all(new is not old for old in before)])
+                if self.batch == 1:
+                    raise
+                self.batch //= 2
+                continue
+            if self.batch < self._wanted_batch:
+                _LOG.warning("device memory holds launches of %d, not of %d", self.batch, self._wanted_batch)
+            return made
 
     def _free(self, buffers: list[Any]) -> None:
         """Give some of what `_allocate` gave back early."""
@@ -92,6 +154,8 @@ class Accelerator:
             raise HostError(f"{self._ip.name} is busy although nothing was started; open the accelerator again")
 
     def _start(self) -> None:
+        self._waiter.arm()
+        self._started_at = time.perf_counter()
         self._ip.write("CTRL", START)
 
     def _until_done(self, job: Callable[[], tuple[str, str]], check: Callable[[], None] | None = None) -> None:
@@ -99,20 +163,18 @@ class Accelerator:
 
         Raises AcceleratorTimeout with what ``job`` gives: what did not finish, and what was set for it.
         """
-        started = time.monotonic()
-        polls = 0
+        waiting_since = time.perf_counter()
         while True:
             control = self._ip.read("CTRL")
+            now = time.perf_counter()
             if control & DONE:
+                self._running.seconds += now - self._started_at
                 return
             if check is not None:
                 check()
-            elapsed = time.monotonic() - started
-            if elapsed > self.timeout_s:
-                raise AcceleratorTimeout(self._diagnosis(*job(), control, elapsed))
-            polls += 1
-            if polls > _SPINS:
-                time.sleep(PAUSE_S)
+            if now - waiting_since > self.timeout_s:
+                raise AcceleratorTimeout(self._diagnosis(*job(), control, now - waiting_since))
+            self._waiter.pause(now - self._started_at)
 
     def _diagnosis(self, what: str, settings: str, control: int, elapsed: float) -> str:
         state = "idle" if control & IDLE else "running"
@@ -163,11 +225,20 @@ class Accelerator:
         if not self._overlay.is_loaded():
             raise ClosedError(f"another overlay was loaded since; open the accelerator {again}")
 
+    def _measure(self, work: Callable[[int, int], None], batches: Sequence[int], launches: int, unit: str) -> Benchmark:
+        """`run_benchmark` of ``work``, with the lock held."""
+        with self._lock:
+            self._check_usable()
+            sizes = check_sizes(batches, launches, self.batch)
+            with self._in_flight():
+                return run_benchmark(self, work, sizes, launches, unit)
+
     def close(self) -> None:
         """Give all device memory back; harmless when repeated."""
         if self._unusable == "is closed":
             return
         self._unusable = "is closed"
+        self._waiter.close(self._overlay.is_loaded())
         buffers, self._buffers = self._buffers, []
         if buffers and not self._idle():
             _ABANDONED.extend(buffers)

@@ -127,6 +127,14 @@ def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArr
     A row a token, padded to whole beats: the class token's row is all 0x80 (zero), then the patches row by row, each in
     (channel, row, column) order. Raises InputError for images of another shape or type.
     """
+    image_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"])
+    packed = np.full((len(images), image_bytes), PADDING_PIXEL, np.uint8)
+    pack_into(packed, images, manifest)
+    return packed
+
+
+def pack_into(packed: NDArray[np.uint8], images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> None:
+    """As `pack_images`, into ``packed``, which must hold 0x80 wherever no pixel lies."""
     expected = tuple(int(manifest["patch"][name]) for name in ("height", "width", "channels"))
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
         shape = ", ".join(map(str, expected))
@@ -135,11 +143,9 @@ def pack_images(images: NDArray[np.uint8], manifest: Mapping[str, Any]) -> NDArr
     n, height, width, channels = images.shape
     high, wide = height // patch, width // patch  # pixels beyond the last whole patch are not read
     grid = images[:, : high * patch, : wide * patch].reshape(n, high, patch, wide, patch, channels)
-    patches = grid.transpose(0, 1, 3, 5, 2, 4).reshape(n, rows - 1, patch * patch * channels)
-    row_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"]) // rows
-    packed = np.full((n, rows, row_bytes), PADDING_PIXEL, np.uint8)
-    packed[:, 1:, : patches.shape[2]] = patches
-    return packed.reshape(n, rows * row_bytes)
+    places = packed.reshape(n, rows, packed.shape[1] // rows)[:, 1:, : channels * patch * patch]
+    places.shape = (n, high, wide, channels, patch, patch)  # unlike reshape, never a copy
+    np.copyto(places, grid.transpose(0, 1, 3, 5, 2, 4))
 
 
 def unpack_results(words: NDArray[np.int32], manifest: Mapping[str, Any]) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge_host.accelerator import Accelerator
+from vitforge_host.benchmark import Benchmark
 from vitforge_host.blob import BlobError, read_blob
 from vitforge_host.errors import InputError
 from vitforge_host.identity import VIT
+from vitforge_host.images import as_batch
+from vitforge_host.pair import check_design
+from vitforge_host.predictions import Prediction, Predictions, check_k
 from vitforge_host.schedule import UNITS
 from vitforge_host.slots import BatchSlot
 
@@ -30,11 +34,14 @@ class VitAccelerator(Accelerator):
     device : pynq.Device, optional
         Default: pynq's active device.
     batch : int
-        Most images of one launch; two launches have buffers at a time.
+        Most images of one launch; two launches have buffers at a time. Fewer if device memory does not hold them: the
+        attribute `batch` tells. More images are split.
     timeout_s : float
         Longest time that one launch may take [s].
     clock_mhz : float, optional
         Run at most at this PL clock [MHz]; the clock of the design is the limit and the default.
+    wait : str
+        How to wait for a launch: "interrupt", "poll", or "auto", which takes the interrupt if the overlay has one.
 
     Raises
     ------
@@ -45,6 +52,7 @@ class VitAccelerator(Accelerator):
     --------
     >>> with VitAccelerator("overlay/vitforge.bit", "weights/vitforge.blob") as accelerator:
     ...     digits = accelerator.classify(images)  # (n, H, W, C) uint8 -> (n,) int64
+    ...     best = accelerator.top_k(Image.open("cat.jpg"), 5)[0]  # five of index, label, probability
     """
 
     def __init__(
@@ -56,9 +64,11 @@ class VitAccelerator(Accelerator):
         timeout_s: float = 60.0,
         *,
         clock_mhz: float | None = None,
+        wait: str = "auto",
     ) -> None:
         self._manifest, content = _read(Path(blob_path))
-        super().__init__(VIT, bitfile, device, batch, timeout_s)
+        check_design(Path(bitfile), str(self._manifest["design_hash"]), VIT)
+        super().__init__(VIT, bitfile, device, batch, timeout_s, wait)
         try:
             self._prepare(content, clock_mhz)
         except BaseException:
@@ -69,19 +79,26 @@ class VitAccelerator(Accelerator):
         pointers = [f"list_{unit}" for unit in UNITS] + [f"blob_{unit}" for unit in UNITS] + ["images", "logits"]
         halves = [f"{name}_{half}" for name in pointers for half in (1, 2)]
         self._find_ip(["n_steps", "n_images", *halves], clock_mhz)
-        self._place(self._manifest, content)
+        self._place(self._manifest, content, self._as_memory_allows)
         self._launch(self._slots[0])  # of no images: fills the identity registers only
         self._wait(self._slots[0])
         self._check_identity(str(self._manifest["design_hash"]))
 
-    def _place(self, manifest: Mapping[str, Any], content: NDArray[np.uint8]) -> None:
-        """Put a blob into device memory, with slots for its batches, and make it the one in use."""
+    def _place(
+        self,
+        manifest: Mapping[str, Any],
+        content: NDArray[np.uint8],
+        with_batch: Callable[[Callable[[int], list[BatchSlot]]], list[BatchSlot]],
+    ) -> None:
+        """Put a blob into device memory, with slots for batches as ``with_batch`` says, and make it the one in use."""
         before = list(self._buffers)
         try:
             blob = self._allocate(content.shape, np.uint8)
             blob[:] = content
             blob.flush()
-            slots = [BatchSlot(self._allocate, manifest, self.batch) for _ in range(2)]
+            slots = with_batch(
+                lambda batch: [BatchSlot(self._allocate, manifest, batch, self._transferring) for _ in range(2)]
+            )
         except BaseException:
             self._free([new for new in self._buffers if all(new is not old for old in before)])
             raise
@@ -111,7 +128,7 @@ class VitAccelerator(Accelerator):
             )
         with self._lock:
             self._check_usable()
-            self._place(manifest, content)
+            self._place(manifest, content, lambda make: make(self.batch))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -129,22 +146,41 @@ class VitAccelerator(Accelerator):
         """Value of one step of a logit."""
         return float(self._manifest["logit_scale"])
 
-    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Index of the best class of each image, (n, H, W, C) uint8 -> (n,) int64; ``labels`` has the names."""
-        return self.logits(images).argmax(axis=1).astype(np.int64)
+    def classify(self, images: Any) -> NDArray[np.int64]:
+        """Index of the best class of each image, (n,) int64; ``labels`` has the names. Takes what `logits` takes."""
+        return self.predict(images).indices
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def top_k(self, images: Any, k: int = 5) -> list[list[Prediction]]:
+        """The ``k`` best classes of each image with label and probability, best first; see `predict`."""
+        check_k(k, len(self.labels))
+        return self.predict(images).top_k(k)
+
+    def predict(self, images: Any) -> Predictions:
+        """Logits of images with what makes labels and probabilities of them. Takes and raises what `logits` does.
+
+        Raises InputError for a model without classes too.
+        """
+        if not self._manifest["num_classes"]:
+            raise InputError("the model has no classes; logits(images) gives its features")
+        return Predictions(self.logits(images), self.logit_scale, self.labels)
+
+    def __call__(self, images: Any) -> NDArray[np.int32]:
         return self.logits(images)
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Integer logits, (n, H, W, C) uint8 -> (n, classes) int32, in the order of the images.
+    def logits(self, images: Any) -> NDArray[np.int32]:
+        """Integer logits, (n, classes) int32, in the order of the images; (n, tokens, channels) without classes.
 
         The host packs the next batch and unpacks the last one while the accelerator runs.
+
+        Parameters
+        ----------
+        images : array, PIL image, or list of either
+            (n, H, W, C) uint8, or a single image (H, W, C); `vitforge_host.images` says how pictures are fitted.
 
         Raises
         ------
         InputError
-            For images of the wrong shape or type; nothing has run.
+            For images of the wrong shape, type or mode; nothing has run.
         AcceleratorTimeout, ResultError
             If a batch does not finish or is incomplete; the accelerator must then be opened again.
         ClosedError
@@ -152,16 +188,29 @@ class VitAccelerator(Accelerator):
         """
         with self._lock:
             self._check_usable()
-            self._check_images(images)
+            batch = as_batch(images, self.image_shape)
             with self._in_flight():
-                return self._run(images)
+                return self._run(batch, self.batch)
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def benchmark(self, batches: Sequence[int] = (1, 2, 4, 8, 16, 32, 64), *, launches: int = 10) -> Benchmark:
+        """Time of host, transfers and accelerator for launches of each of ``batches`` random images.
+
+        Sizes above `batch` are left out. See `vitforge_host.benchmark.run_benchmark` for what is measured, and raised.
+        """
+        pixels = np.random.default_rng(0).integers(0, 256, (self.batch, *self.image_shape), dtype=np.uint8)
+
+        def work(size: int, count: int) -> None:
+            self._run(np.concatenate([pixels[:size]] * count), size)
+
+        return self._measure(work, batches, launches, "images")
+
+    def _run(self, images: NDArray[np.uint8], size: int) -> NDArray[np.int32]:
+        """Results of ``images`` in launches of ``size``."""
         parts = []
         running: BatchSlot | None = None
-        for index, start in enumerate(range(0, len(images), self.batch)):
+        for index, start in enumerate(range(0, len(images), size)):
             slot = self._slots[index % 2]
-            slot.load(images[start : start + self.batch])
+            slot.load(images[start : start + size])
             if running is not None:
                 self._wait(running)
             self._launch(slot)
@@ -184,16 +233,6 @@ class VitAccelerator(Accelerator):
 
     def _wait(self, slot: BatchSlot) -> None:
         self._until_done(lambda: (f"{slot.count} images", f"n_steps {slot.steps}, n_images {slot.count}"))
-
-    def _check_images(self, images: object) -> None:
-        expected = "(n, {}, {}, {}) uint8".format(*self.image_shape)
-        if not isinstance(images, np.ndarray):
-            raise InputError(f"images are of type {type(images).__name__}; expected a numpy array {expected}")
-        got = f"{images.shape} {images.dtype}"
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.image_shape:
-            raise InputError(f"images are {got}; expected {expected}")
-        if len(images) == 0:
-            raise InputError(f"images are {got}, which is none; expected {expected} with n at least 1")
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:

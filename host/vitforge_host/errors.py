@@ -12,6 +12,10 @@ class InputError(HostError, ValueError):
     """Data or an argument are not what the accelerator takes."""
 
 
+class DeviceMemoryError(HostError, MemoryError):
+    """Device memory does not hold what the accelerator needs."""
+
+
 class OverlayError(HostError):
     """The overlay cannot be loaded, or is not one of ours."""
 

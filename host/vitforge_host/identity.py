@@ -23,6 +23,9 @@ class Identity:
 
 VIT = Identity("vitforge:hls:vitforge_vit", 0x56495446, 4, "the weight blob")  # "VITF"
 A3 = Identity("vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
+SPARSE_MATMUL = Identity(
+    "vitforge:hls:vitforge_sparse_matmul", 0x5646534D, 1, "the .sparse_matmul.json beside it"
+)  # "VFSM"
 
 
 def check_identity(found: Mapping[str, int | None], design_hash: str, kernel: Identity = VIT) -> None:

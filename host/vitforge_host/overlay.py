@@ -10,6 +10,8 @@ from typing import Any
 
 from vitforge_host import sim
 from vitforge_host.errors import OverlayError
+from vitforge_host.interrupts import in_loop
+from vitforge_host.pair import check_pair
 from vitforge_host.stub import is_stub
 
 AXI_DMA = "xilinx.com:ip:axi_dma"  # vendor:library:name; the version follows
@@ -21,7 +23,7 @@ def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
     Raises
     ------
     OverlayError
-        If pynq, a device or the file is missing, or the bitstream is only a stub for simulation.
+        If pynq, a device or a file is missing, the bitstream is only a stub for simulation, or belongs to another .hwh.
     """
     if sim.requested():
         sim.register()
@@ -41,6 +43,7 @@ def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
     path = Path(bitfile)
     if path.is_file() and is_stub(path) and not getattr(device, "simulated", False):
         raise OverlayError(f"{path} is a stub for simulation; build the bitstream with the project's vitis/Makefile")
+    check_pair(path)
     try:
         return Overlay(str(path), device=device)
     except (OSError, RuntimeError, SyntaxError) as error:  # missing, no permission, or a .hwh that is not XML
@@ -62,7 +65,8 @@ class AcceleratorIp:
         self.name = find_ip(overlay, ip_type)
         entry = overlay.ip_dict[self.name]
         self._offsets = {str(name): int(word["address_offset"]) for name, word in entry["registers"].items()}
-        self._mmio = ip_driver(overlay, self.name).mmio
+        self._mmio = _registers(overlay, entry)
+        self._pointers: dict[str, int] = {}  # as last written: the block keeps them
         hertz = entry["parameters"].get("FREQ_HZ")
         self.clock_mhz = float(hertz) / 1e6 if hertz else None
 
@@ -81,7 +85,10 @@ class AcceleratorIp:
         self._mmio.write(self._offsets[name], int(value) & 0xFFFFFFFF)
 
     def write_pointer(self, name: str, address: int) -> None:
-        """Both halves of a 64-bit pointer argument."""
+        """Both halves of a 64-bit pointer argument, unless it has that value already."""
+        if self._pointers.get(name) == address:
+            return
+        self._pointers[name] = address
         self.write(f"{name}_1", int(address))
         self.write(f"{name}_2", int(address) >> 32)
 
@@ -103,4 +110,15 @@ def find_ip(overlay: Any, ip_type: str) -> str:
 
 def ip_driver(overlay: Any, name: str) -> Any:
     """The driver that pynq bound to the IP ``name``, which may lie in a hierarchy."""
-    return reduce(getattr, name.split("/"), overlay)
+
+    def bind() -> Any:
+        return reduce(getattr, name.split("/"), overlay)
+
+    return in_loop(bind) if getattr(overlay, "interrupt_pins", None) else bind()
+
+
+def _registers(overlay: Any, entry: Mapping[str, Any]) -> Any:
+    """Registers of an IP, without pynq's driver for it, which would create its interrupt in this thread."""
+    from pynq import MMIO
+
+    return MMIO(entry["phys_addr"], entry["addr_range"], device=overlay.device)

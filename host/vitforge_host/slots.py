@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitforge_host.blob import pack_images, unpack_results
+from vitforge_host.blob import PADDING_PIXEL, pack_into, unpack_results
 from vitforge_host.errors import HostError, ResultError
 from vitforge_host.schedule import UNITS, chunk_lists
+from vitforge_host.stopwatch import Stopwatch
 
 POISON = -(1 << 31)  # no logit reaches it; stands where the accelerator has written nothing
 
@@ -29,16 +30,22 @@ class BatchSlot:
         Of the weight blob.
     batch : int
         Most images of one launch.
+    transferring : Stopwatch
+        Of the time that data takes to DDR and back.
     """
 
-    def __init__(self, allocate: Allocate, manifest: Mapping[str, Any], batch: int) -> None:
+    def __init__(self, allocate: Allocate, manifest: Mapping[str, Any], batch: int, transferring: Stopwatch) -> None:
         self._manifest = manifest
+        self._transferring = transferring
         self.buffers: list[Any] = []
         lists, _ = chunk_lists(manifest, batch)
         self.lists = {unit: self._own(allocate(lists[unit].shape, np.uint32)) for unit in UNITS}
         image_bytes = int(manifest["image_beats"]) * int(manifest["beat_bytes"])
         self.images = self._own(allocate((batch, image_bytes), np.uint8))
         self.logits = self._own(allocate((batch, int(manifest["logits_words"])), np.int32))
+        self._pixels, self._words = np.asarray(self.images), np.asarray(self.logits)  # what numpy is quick with
+        self._pixels[:] = PADDING_PIXEL
+        self._words[:] = POISON
         self.count = 0
         self.steps = 0
         self._planned = 0
@@ -56,10 +63,11 @@ class BatchSlot:
         count = len(images)
         if count != self._planned:
             self._plan(count)
-        self.images[:count] = pack_images(images, self._manifest)
-        self.images[:count].flush()
-        self.logits[:] = POISON
-        self.logits.flush()
+        pack_into(self._pixels[:count], images, self._manifest)
+        self._words[: self.count] = POISON  # where there are results of the last batch
+        with self._transferring:
+            self.images[:count].flush()
+            self.logits.flush()
         self.count = count
 
     def collect(self) -> NDArray[np.int32]:
@@ -67,9 +75,10 @@ class BatchSlot:
 
         Raises ResultError if any is missing or too many.
         """
-        self.logits.invalidate()
-        words = np.array(self.logits, dtype=np.int32, subok=False)
-        results = unpack_results(words[: self.count], self._manifest)
+        with self._transferring:
+            self.logits.invalidate()
+        words = self._words
+        results = unpack_results(words[: self.count].copy(), self._manifest)
         whole = (results != POISON).reshape(self.count, -1).all(axis=1)
         if not whole.all():
             first = int(np.argmin(whole))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from vitforge.design.design import Design
 from vitforge_host import (
     AcceleratorTimeout,
     ClosedError,
+    DeviceMemoryError,
     HostError,
     InputError,
     ResultError,
@@ -146,19 +148,31 @@ def test_threads_take_turns(opened: Callable[..., VitAccelerator], images: np.nd
         assert right == [True] * 15
 
 
-def test_opening_and_closing_leaks_nothing(
-    opened: Callable[..., VitAccelerator], images: np.ndarray, expected: Any, thread_device: Any
+def test_launches_larger_than_device_memory_are_split(
+    opened: Callable[..., VitAccelerator], images: np.ndarray, expected: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for _ in range(20):
-        with opened(batch=4) as accelerator:
-            assert (accelerator.logits(images) == expected.logits(images)).all()
-            assert thread_device.default_memory.live_allocations == 13  # blob, and twice 4 lists, images, logits
-        assert thread_device.default_memory.live_allocations == 0
+    device = SimDevice(ddr_bytes=1 << 20)
+    many = np.concatenate([images] * 30)
+    with opened(device=device, batch=5000) as accelerator:
+        assert 1 <= accelerator.batch < 5000
+        assert f"device memory holds launches of {accelerator.batch}, not of 5000" in caplog.text
+        assert (accelerator.logits(many) == expected.logits(many)).all()
+        assert device.default_memory.live_allocations == 13  # blob, and twice 4 lists, images, logits
+    assert device.default_memory.live_allocations == 0
+
+
+def test_arrays_larger_than_the_memory_of_the_host_are_read_batch_by_batch(
+    opened: Callable[..., VitAccelerator], images: np.ndarray, expected: Any, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    with opened(batch=2) as accelerator:
+        assert (accelerator.logits(mapped) == expected.logits(images)).all()
 
 
 def test_too_little_device_memory_is_said_and_given_back(opened: Callable[..., VitAccelerator]) -> None:
-    device = SimDevice(ddr_bytes=1 << 20)
-    with pytest.raises(HostError, match="simulated memory of 1048576 bytes is full"):
+    device = SimDevice(ddr_bytes=1 << 14)
+    with pytest.raises(DeviceMemoryError, match="no device memory for [0-9]+ bytes .*16384 bytes is full"):
         opened(device=device, batch=5000)
     assert device.default_memory.live_allocations == 0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
 from vitforge_host.errors import SimulationError, WatchdogError
-from vitforge_host.sim.manifest import IpSpec
+from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
 STACK_BYTES = 256 << 20  # reserved, not committed
@@ -31,6 +31,7 @@ class Surroundings:
     idle_polls: int  # status reads while nothing runs, without a write between them, that the watchdog allows
     run_limit_s: float  # seconds that one run may take while it is polled [s of the machine that simulates]
     lock: AbstractContextManager[object] = field(default_factory=threading.RLock)  # over the state of all IPs
+    interrupt: Callable[[str, bool], None] = lambda pin, level: None  # sets an interrupt pin by its full name
     running: set[str] = field(default_factory=set)  # names of the blocks that compute at present
 
 
@@ -80,6 +81,8 @@ class ControlBlock:
             self._interrupts ^= value & 3
         elif offset not in self._outputs and offset not in self._valid:
             self._words[offset] = value
+        if offset in (GIER, IER, ISR):
+            self._drive_interrupt()
 
     # --- for subclasses ----------------------------------------------------------------------------------------------
     def _begin(self) -> None:
@@ -89,6 +92,12 @@ class ControlBlock:
     def _waits_for(self) -> str:
         """What a started block needs from outside before it can go on; empty while it does."""
         return ""
+
+    def _address(self, argument: ArgumentSpec, scalars: Mapping[str, int]) -> int:
+        """Host address behind a pointer argument; all that ``scalars`` (i32 by name) make it read must be there."""
+        address = self._words.get(argument.offset, 0) | self._words.get(argument.offset + 4, 0) << 32
+        nbytes = argument.min_bytes * (max(scalars[argument.times], 0) if argument.times else 1)
+        return self._around.resolve(address, max(nbytes, 1), f"argument {argument.name} of {self._spec.name}")
 
     def _compute(self, run: Callable[[], Callable[[], None]]) -> None:
         """Call ``run`` inside this register write, or in a thread of its own, and then what it returns."""
@@ -120,6 +129,11 @@ class ControlBlock:
             self._interrupts |= self._words.get(IER, 0) & 3
             self._polls = 0
             self._started = False
+        self._drive_interrupt()
+
+    def _drive_interrupt(self) -> None:
+        level = bool(self._words.get(GIER, 0) & 1 and self._interrupts)
+        self._around.interrupt(f"{self._spec.name}/interrupt", level)
 
     # --- CTRL --------------------------------------------------------------------------------------------------------
     def _read_control(self) -> int:

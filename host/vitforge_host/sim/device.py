@@ -21,6 +21,7 @@ from vitforge_host.errors import OverlayError, SimulationError
 from vitforge_host.sim.address import WORD, AddressMap, RegArray
 from vitforge_host.sim.arena import Arena
 from vitforge_host.sim.control import Surroundings
+from vitforge_host.sim.interrupts import InterruptNet
 from vitforge_host.sim.manifest import read_manifest
 from vitforge_host.sim.memory import SimMemory
 from vitforge_host.sim.models import build_models
@@ -133,14 +134,27 @@ class SimDevice(Device):
         manifest = read_manifest(Path(bitstream.bitfile_name).with_suffix(".sim.json"))
         addressed = {name: entry for name, entry in parser.ip_dict.items() if "phys_addr" in entry}
         idle_polls, run_limit_s = self._limits
-        around = Surroundings(self.default_memory.arena.resolve, self._account, self.run_mode, idle_polls, run_limit_s)
-        models = build_models(manifest, addressed, around)
+        lock = threading.RLock()
+        net = InterruptNet(parser.interrupt_pins, parser.interrupt_controllers, lock)
+        around = Surroundings(
+            self.default_memory.arena.resolve,
+            self._account,
+            self.run_mode,
+            idle_polls,
+            run_limit_s,
+            lock,
+            net.drive,
+        )
+        models = build_models(manifest, addressed, around, net.controllers)
         self._bus.remove(self._blocks)
         self._blocks = list(addressed)
         for name, entry in addressed.items():
             self._bus.add(name, entry["phys_addr"], entry["addr_range"], models[name])
         self.busy_s = 0.0
         self.cycles = 0
+        net.offer()
+        if net.controllers:  # pynq looks interrupts up on the active device
+            Device.active_device = self
         self.post_download(bitstream, parser, self.name)
 
     def _account(self, cycles: int) -> None:

@@ -24,6 +24,8 @@ class HlsIP(ControlBlock):
     def _run(self) -> Callable[[], None]:
         scalars = {a.name: signed(self._words.get(a.offset, 0)) for a in self._spec.arguments if a.kind == "i32"}
         cycles, outputs = self._kernel([self._value(a, scalars) for a in self._spec.arguments])
+        if not cycles and self._spec.cycles is not None:
+            cycles = self._spec.cycles.cycles(scalars)
         self._around.busy(cycles)
         return partial(self._end, outputs)
 
@@ -32,6 +34,4 @@ class HlsIP(ControlBlock):
             return scalars[argument.name]
         if argument.kind == "out32":
             return 0
-        address = self._words.get(argument.offset, 0) | self._words.get(argument.offset + 4, 0) << 32
-        nbytes = argument.min_bytes * (max(scalars[argument.times], 0) if argument.times else 1)
-        return self._around.resolve(address, max(nbytes, 1), f"argument {argument.name} of {self._spec.name}")
+        return self._address(argument, scalars)

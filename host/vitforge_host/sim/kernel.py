@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class CsimFunction:
     def __init__(self, spec: IpSpec, argument_types: Sequence[Any]) -> None:
         self._spec = spec
         self._library = _load_private(spec.lib)
+        weakref.finalize(self, _unload, self._library._handle).atexit = False  # a run may still go on then
         try:
             self._function = self._library[spec.symbol]
             self._error = self._library[f"{spec.symbol}_error"]
@@ -71,20 +74,35 @@ class KernelFunction(CsimFunction):
 
 class StreamFunction(CsimFunction):
     """A kernel on packets: ``long long symbol(const void *in, long long in_bytes, void *out, long long capacity,
-    long long *out_bytes, unsigned *regs)``, where ``regs`` are all arguments in their order."""
+    long long *out_bytes, unsigned *regs)``, where ``regs`` are all arguments but pointers in their order.
+
+    With pointers there is one more, ``const void *const *memories``: their host addresses in order.
+    """
 
     def __init__(self, spec: IpSpec) -> None:
         pointer, size = ctypes.c_void_p, ctypes.c_longlong
-        super().__init__(spec, [pointer, size, pointer, size, ctypes.POINTER(size), ctypes.POINTER(ctypes.c_uint)])
+        types = [pointer, size, pointer, size, ctypes.POINTER(size), ctypes.POINTER(ctypes.c_uint)]
+        self._has_memories = any(argument.kind == "ptr" for argument in spec.arguments)
+        super().__init__(spec, [*types, ctypes.POINTER(pointer)] if self._has_memories else types)
         assert spec.stream is not None
         self._capacity = spec.stream.max_out_bytes
 
-    def __call__(self, packet: bytes, inputs: Mapping[str, int]) -> tuple[int, dict[str, int], bytes]:
-        """Run on ``packet`` and the input registers by name: (cycles, output registers by name, packet)."""
-        arguments = self._spec.arguments
+    def __call__(
+        self, packet: bytes, inputs: Mapping[str, int], memories: Sequence[int] = ()
+    ) -> tuple[int, dict[str, int], bytes]:
+        """Run on ``packet`` and the input registers by name: (cycles, output registers by name, packet).
+
+        memories : host addresses behind the pointers, in their order
+        """
+        arguments = [argument for argument in self._spec.arguments if argument.kind != "ptr"]
         registers = (ctypes.c_uint * len(arguments))(*(inputs.get(argument.name, 0) for argument in arguments))
         result, size = np.empty(self._capacity, np.uint8), ctypes.c_longlong(0)
-        cycles = self._call(packet, len(packet), result.ctypes.data, self._capacity, ctypes.byref(size), registers)
+        passed = [packet, len(packet), result.ctypes.data, self._capacity, ctypes.byref(size), registers]
+        cycles = (
+            self._call(*passed, (ctypes.c_void_p * len(memories))(*memories))
+            if self._has_memories
+            else self._call(*passed)
+        )
         words = {a.name: int(word) for a, word in zip(arguments, registers, strict=True) if a.kind == "out32"}
         return cycles, words, result[: size.value].tobytes()
 
@@ -97,3 +115,8 @@ def _load_private(path: Path) -> ctypes.CDLL:
             return ctypes.CDLL(str(copy))
         except OSError as error:
             raise OverlayError(f"{path} cannot be loaded ({error}); build it again with: vitforge csim DIR") from None
+
+
+def _unload(handle: int) -> None:
+    """Give the code and static data of a private copy back; ctypes itself never does."""
+    _ctypes.dlclose(handle)

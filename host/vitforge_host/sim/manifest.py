@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,20 @@ class StreamSpec:
 
 
 @dataclass(frozen=True)
+class CycleModel:
+    """Clock cycles of a run whose library does not count them: of the argument ``times``, the first takes ``first``."""
+
+    times: str
+    first: int
+    each: int  # of the others
+
+    def cycles(self, scalars: Mapping[str, int]) -> int:
+        """Of a run with the i32 arguments ``scalars`` by name."""
+        count = scalars.get(self.times, 0)
+        return self.first + (count - 1) * self.each if count > 0 else 0
+
+
+@dataclass(frozen=True)
 class IpSpec:
     """The model of one IP: a function of a shared library, on memory or (``stream``) on packets."""
 
@@ -50,6 +65,7 @@ class IpSpec:
     control: str
     arguments: tuple[ArgumentSpec, ...]
     stream: StreamSpec | None = None
+    cycles: CycleModel | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,8 @@ def _ip(name: str, entry: dict[str, Any], path: Path) -> IpSpec:
     for argument in arguments:
         if argument.kind not in ARGUMENT_KINDS or (argument.times and argument.times not in names):
             raise OverlayError(f"{path} has a bad argument {argument} for {name}; generate it again")
-    return IpSpec(name, library, entry["symbol"], entry["ctrl"], arguments, _stream(entry, path, names))
+    cycles = CycleModel(**entry["cycles"]) if "cycles" in entry else None
+    return IpSpec(name, library, entry["symbol"], entry["ctrl"], arguments, _stream(entry, path, names), cycles)
 
 
 def _stream(entry: dict[str, Any], path: Path, names: set[str]) -> StreamSpec | None:

@@ -12,6 +12,7 @@ from vitforge_host.sim.address import RegisterFile, RegisterModel
 from vitforge_host.sim.axi_dma import AxiDma
 from vitforge_host.sim.control import Surroundings
 from vitforge_host.sim.hls_ip import HlsIP
+from vitforge_host.sim.interrupts import AxiIntc
 from vitforge_host.sim.kernel import KernelFunction, StreamFunction
 from vitforge_host.sim.manifest import IpSpec, SimManifest
 from vitforge_host.sim.stream import Stream
@@ -19,9 +20,12 @@ from vitforge_host.sim.stream_ip import StreamIP
 
 
 def build_models(
-    manifest: SimManifest, ip_dict: Mapping[str, Mapping[str, Any]], around: Surroundings
+    manifest: SimManifest,
+    ip_dict: Mapping[str, Mapping[str, Any]],
+    around: Surroundings,
+    controllers: Mapping[str, AxiIntc],
 ) -> dict[str, RegisterModel]:
-    """One model for each IP of ``ip_dict``: its csim library, an AXI DMA, or else plain registers.
+    """One model for each IP of ``ip_dict``: its csim library, an AXI DMA, its interrupt controller, or plain registers.
 
     Raises OverlayError if the manifest names IPs or connections that the overlay does not have.
     """
@@ -38,7 +42,8 @@ def build_models(
                 )
         outward[source] = inward[sink] = Stream()
     return {
-        name: _model(name, manifest.ip.get(name), entry, around, outward.get(name), inward.get(name))
+        name: controllers.get(name)
+        or _model(name, manifest.ip.get(name), entry, around, outward.get(name), inward.get(name))
         for name, entry in ip_dict.items()
     }
 

@@ -48,7 +48,8 @@ class StreamIP(ControlBlock):
             self._compute(partial(self._run, taken[0]))
 
     def _run(self, packet: bytes) -> Callable[[], None]:
-        cycles, outputs, result = self._kernel(packet, self._inputs())
+        inputs = self._inputs()
+        cycles, outputs, result = self._kernel(packet, inputs, self._memories(inputs))
         self._around.busy(cycles)
         end = partial(self._end, outputs)
         return partial(self._send, result, end) if result else end
@@ -57,6 +58,12 @@ class StreamIP(ControlBlock):
         with self._lock:
             self._polls = 0
             self._outward.offer(lambda: packet, end)
+
+    def _memories(self, inputs: dict[str, int]) -> list[int]:
+        """Host addresses behind the pointers. A run without a packet only identifies itself, and reads nothing."""
+        pointers = [argument for argument in self._spec.arguments if argument.kind == "ptr"]
+        reads = self._needs_packet()
+        return [self._address(argument, inputs) if reads else 0 for argument in pointers]
 
     def _inputs(self) -> dict[str, int]:
         return {a.name: self._words.get(a.offset, 0) for a in self._spec.arguments if a.kind == "i32"}
