@@ -7,13 +7,14 @@ READY := .venv/ready
 CHECK_PYTHON := import sys; sys.exit(sys.version_info < (3, 10) and "vitforge needs Python 3.10 or newer: make PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint format clean
+.PHONY: help demo test test-train lint docs format clean
 
 help:
 	@echo "make demo        the whole way on the model that ships: quantise, generate, csim, simulated board"
 	@echo "make test        all tests but those of training"
 	@echo "make test-train  those that need PyTorch too, which is large"
 	@echo "make lint        ruff and mypy"
+	@echo "make docs        the site, into build/docs"
 	@echo "make format      let ruff rewrite the Python files"
 	@echo "make clean       remove .venv and build output"
 
@@ -39,6 +40,13 @@ lint: $(READY)
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary generator/ host/
+
+# A warning, such as a link that leads nowhere, fails.
+docs: $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/python docs/reference.py --check
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "build/docs/index.html"
 
 format: $(READY)
 	@$(BIN)/ruff format

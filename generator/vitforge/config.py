@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from vitforge.names import NAME_RULE, is_name
 from vitforge.validate import check, read_toml
 
-KernelName = Literal["vit", "a3"]
+KernelName = Literal["vit", "a3", "sparse_matmul"]
 HeaderSetName = Literal["vitforge", "amd"]
 Tokens = Annotated[int, Field(ge=2, le=256, multiple_of=2)]
 Tile = Annotated[int, Field(ge=1, le=128)]
@@ -69,10 +69,21 @@ class A3Config(_Table):
     t: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None  # [percent]; None = keep all
 
 
+class SparseMatmulConfig(_Table):
+    """Sizes of a sparse_matmul overlay; meanings as in `vitforge.design.sparse_matmul.SparseMatmulDesign`."""
+
+    rows_max: Annotated[int, Field(ge=1, le=4096)] | None = None
+    k_max: Annotated[int, Field(ge=1, le=4096)] | None = None
+    n_max: Annotated[int, Field(ge=1, le=4096)] | None = None
+    sparse: bool | None = None
+    tt: Tokens | None = None  # None = the most that fits
+    tc: Annotated[int, Field(ge=2, le=8)] | None = None
+
+
 class ProjectConfig(_Table):
     """A whole config file; ``ProjectConfig()`` is what an empty file means.
 
-    Settings of the other kernel than ``kernel`` mean nothing, so that one file can serve both.
+    Settings of other kernels than ``kernel`` mean nothing, so that one file can serve all.
     """
 
     kernel: KernelName = "vit"
@@ -88,6 +99,7 @@ class ProjectConfig(_Table):
     quantize: QuantizeConfig = QuantizeConfig()
     csim: CsimConfig = CsimConfig()
     a3: A3Config = A3Config()
+    sparse_matmul: SparseMatmulConfig = SparseMatmulConfig()
 
     @field_validator("name")
     @classmethod
@@ -105,18 +117,21 @@ class ProjectConfig(_Table):
         """The folding values that the user insists on, by name."""
         return self.folding.model_dump(exclude_none=True)
 
-    def with_options(self, a3: Mapping[str, Any] | None = None, **options: Any) -> ProjectConfig:
+    def with_options(
+        self, a3: Mapping[str, Any] | None = None, sparse_matmul: Mapping[str, Any] | None = None, **options: Any
+    ) -> ProjectConfig:
         """This config with the given keys replaced; None leaves a key alone. Raises `ConfigError` on a bad value.
 
-        a3 : keys of the table of that name
+        a3, sparse_matmul : keys of the table of that name
         """
         given = {key: value for key, value in options.items() if value is not None}
         kept = self.model_dump(exclude_unset=True)
         if "board" in given or "board_file" in given:
             kept = {key: value for key, value in kept.items() if key not in ("board", "board_file")}
-        given_a3 = {key: value for key, value in (a3 or {}).items() if value is not None}
-        if given_a3:
-            given["a3"] = {**kept.get("a3", {}), **given_a3}
+        for name, table in (("a3", a3), ("sparse_matmul", sparse_matmul)):
+            of_table = {key: value for key, value in (table or {}).items() if value is not None}
+            if of_table:
+                given[name] = {**kept.get(name, {}), **of_table}
         return check(ProjectConfig, {**kept, **given}, "command line", CONFIG_KEYS)
 
 
@@ -126,6 +141,7 @@ CONFIG_KEYS = {
     "quantize": tuple(QuantizeConfig.model_fields),
     "csim": tuple(CsimConfig.model_fields),
     "a3": tuple(A3Config.model_fields),
+    "sparse_matmul": tuple(SparseMatmulConfig.model_fields),
 }
 _PATH_KEYS = ("board_file", "model", "calibration")
 
@@ -148,8 +164,10 @@ TEMPLATE = """\
 # vitforge.toml: settings of one project. Lines that start with '#' show a default or an example.
 
 name = "{name}"       # names the design in the generated sources
-board = "{board}"    # `vitforge boards` lists them; or board_file = "my_board.toml"
-kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attention alone, with the settings of [a3]
+board = "{board}"    # `vitforge boards` lists them
+# board_file = "my_board.toml" # instead of board: one of your own, a copy of a file in boards/
+kernel = "{kernel}"       # "vit", a whole Vision Transformer; "a3", attention alone, with the settings of [a3]; or
+                     # "sparse_matmul", the array alone, with those of [sparse_matmul]
 
 # model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
 # calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
@@ -177,7 +195,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 
 [csim]                       # for vitforge csim --config
 # images = 64                # for the whole-model comparison; by default fewer for large models
-# headers = ["vitforge", "amd"]
+# headers = ["vitforge", "amd"] # sets of ap_int.h and hls_stream.h to compile with
 
 [a3]                         # of kernel = "a3", which takes no model, folding or quantisation
 # n_max = 512                # most rows of key and value
@@ -185,11 +203,19 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; or "a3", attentio
 # width = 64                 # elements of a row in a cycle; by default the most that fits, up to 64
 # units = 1                  # pipelines that work side by side
 # integer_bits = 4           # of an element, beside its sign
-# fraction_bits = 4
+# fraction_bits = 4          # of an element
 # normalisation = "deferred" # once a result; or "divide_first", every weight, as in the paper
 # approximate = true         # candidate selection; by default if the board holds it
 # m = 256                    # at run time: iterations of candidate selection; by default all rows are taken
 # t = 5.0                    # at run time: least weight that is kept, in percent of the largest; by default all
+
+[sparse_matmul]              # of kernel = "sparse_matmul", which takes no model, folding or quantisation either
+# rows_max = 256             # rows that are multiplied under one pass of the weights; by default chosen
+# k_max = 1024               # most inputs of a matrix
+# n_max = 1024               # most outputs
+# sparse = true              # the array takes 2:4 matrices too
+# tt = 48                    # tokens a cycle; by default the most that is of use and fits
+# tc = 8                     # output columns a cycle
 """
 
 

@@ -14,7 +14,8 @@ from vitforge.codegen.project import host_files, project_file, report_files, tes
 from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.compress.magnitude import magnitude_keep
 from vitforge.config import ProjectConfig
-from vitforge.deploy.overlay import overlay_files
+from vitforge.deploy.block_design import block_design
+from vitforge.deploy.overlay import overlay_files, overlay_modules
 from vitforge.design.alternatives import with_alternative
 from vitforge.design.fit import FitResult, fit
 from vitforge.design.identity import design_hash
@@ -81,7 +82,7 @@ def project_files(
         | {f"weights/model/{name}": data for name, data in quantized_files(model).items()}
         | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
         | host_files()
-        | vendor_files(flow)
+        | vendor_files(flow, block_design(design.board, design.clock_mhz, overlay_modules(design)))
         | report_files(reports)
         | {"project.json": project_file("vit", design_hash(design), design_to_dict(design), settings)}
     )

@@ -24,14 +24,17 @@ COMMANDS = [
     "a3",
     "blob",
     "boards",
+    "build",
     "csim",
     "demo",
     "doctor",
     "estimate",
     "generate",
     "init",
+    "lint",
     "prune",
     "quantize",
+    "report",
     "trace",
 ]
 
@@ -60,7 +63,7 @@ def test_help_shows_an_example_that_parses(name: str, vitforge: Vitforge) -> Non
         parse(line)
 
 
-@pytest.mark.parametrize("name", ["csim", "demo", "estimate", "generate", "quantize", "trace"])
+@pytest.mark.parametrize("name", ["csim", "demo", "estimate", "generate", "lint", "quantize", "trace"])
 def test_commands_that_measure_take_json(name: str) -> None:
     assert "--json" in {option for p in main.commands[name].params for option in p.opts}
 
@@ -139,7 +142,7 @@ def test_init_refuses_bad_names(vitforge: Vitforge, tmp_path: Path) -> None:
         (["--board", "zcu104", "--model", "none.safetensors"], "", "none.safetensors"),
         (["--board", "zcu104", "--n-max", "20"], "", "--n-max is an option of kernel a3, and this is kernel vit"),
         (["--board", "zcu104", "--kernel", "a3", "--model", "x"], "", "--model is an option of kernel vit"),
-        (["--board", "zcu104"], "kernel = 'a4'", "kernel = 'a4' should be 'vit' or 'a3'"),
+        (["--board", "zcu104"], "kernel = 'a4'", "kernel = 'a4' should be 'vit', 'a3' or 'sparse_matmul'"),
     ],
 )
 def test_generate_refuses_bad_input_and_writes_nothing(

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vitforge.config import A3Config, ProjectConfig, config_template, load_config
+from vitforge.config import A3Config, ProjectConfig, SparseMatmulConfig, config_template, load_config
 from vitforge.design.a3 import A3Design
 from vitforge.design.a3_numbers import A3Numbers
 from vitforge.design.design import Folding
+from vitforge.design.sparse_matmul import SparseMatmulDesign
 from vitforge.errors import ConfigError
 from vitforge.names import check_name, is_name
 
@@ -60,10 +62,18 @@ def test_every_line_of_the_template_is_a_valid_setting(tmp_path: Path) -> None:
     numbers = A3Numbers()
     assert (settings.a3.integer_bits, settings.a3.fraction_bits) == (numbers.integer_bits, numbers.fraction_bits)
     assert settings.a3.normalisation == numbers.policy
+    array = settings.sparse_matmul
+    assert array.model_fields_set == set(SparseMatmulConfig.model_fields)  # all there are
+    assert (array.k_max, array.n_max, array.sparse) == (
+        SparseMatmulDesign.k_max,
+        SparseMatmulDesign.n_max,
+        SparseMatmulDesign.sparse,
+    )
 
 
-def test_the_template_of_the_other_kernel(tmp_path: Path) -> None:
-    assert config(tmp_path, config_template(kernel="a3")) == ProjectConfig(kernel="a3", name="a3", board="zcu104")
+@pytest.mark.parametrize("kernel", ["a3", "sparse_matmul"])
+def test_the_template_of_the_other_kernels(kernel: Any, tmp_path: Path) -> None:
+    assert config(tmp_path, config_template(kernel=kernel)) == ProjectConfig(kernel=kernel, name=kernel, board="zcu104")
 
 
 def test_a_design_is_named_after_its_kernel() -> None:
@@ -117,7 +127,7 @@ def test_a_wrong_option_is_a_sentence() -> None:
         ("clock_mhz = nan", "clock_mhz = nan should be a finite number"),
         ("clock_mhz = '300'", "clock_mhz = '300' should be a valid number"),
         ("[quantize]\npercentile = 12", "quantize.percentile = 12 should be greater than 50"),
-        ("kernel = 'a4'", "kernel = 'a4' should be 'vit' or 'a3'"),
+        ("kernel = 'a4'", "kernel = 'a4' should be 'vit', 'a3' or 'sparse_matmul'"),
         ("kernal = 'a3'", r"unknown key 'kernal' \(did you mean 'kernel'\?\)"),
         ("[a3]\nunit = 2", r"unknown key 'a3.unit' \(did you mean 'units'\?\)"),
         ("[a3]\nn_max = 4097", "a3.n_max = 4097 should be less than or equal to 4096"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from project.command import parse
 from vitforge.doctor import PACKAGES
 
 CHECKOUT = Path(__file__).parents[2]
-DOCUMENTS = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *CHECKOUT.glob("docs/*.md")])
+DOCUMENTS = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *CHECKOUT.glob("docs/**/*.md")])
 
 
 def dry_run(*targets: str) -> str:
@@ -26,7 +27,12 @@ def dry_run(*targets: str) -> str:
 
 @pytest.mark.parametrize(
     ("target", "runs"),
-    [("demo", ".venv/bin/vitforge demo"), ("test", ".venv/bin/pytest"), ("lint", ".venv/bin/mypy")],
+    [
+        ("demo", ".venv/bin/vitforge demo"),
+        ("test", ".venv/bin/pytest"),
+        ("lint", ".venv/bin/mypy"),
+        ("docs", "sphinx-build"),
+    ],
 )
 def test_targets_set_up_their_own_environment(target: str, runs: str) -> None:
     lines = dry_run(target).splitlines()
@@ -49,17 +55,31 @@ def test_an_old_python_is_refused_with_the_cure(tmp_path: Path) -> None:
     assert "vitforge needs Python 3.10 or newer: make PYTHON=python3.11" in result.stderr
 
 
-def test_ci_runs_lint_and_test() -> None:
+def test_ci_runs_lint_docs_and_test() -> None:
     script = CHECKOUT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
-    assert re.findall(r"make --no-print-directory (\w+)", script.read_text()) == ["lint", "test"]
+    assert re.findall(r"make --no-print-directory (\w+)", script.read_text()) == ["lint", "docs", "test"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_references_say_what_the_code_says() -> None:
+    spec = importlib.util.spec_from_file_location("reference", CHECKOUT / "docs" / "reference.py")
+    assert spec is not None and spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    assert reference.stale() == []  # python docs/reference.py
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menus = re.findall(r"```{toctree}\n(?::.*\n)*\n([^`]*)```", (CHECKOUT / "docs" / "index.md").read_text())
+    pages = {path.relative_to(CHECKOUT / "docs").as_posix() for path in CHECKOUT.glob("docs/**/*.md")}
+    assert {f"{page}.md" for menu in menus for page in menu.split()} | {"index.md"} == pages
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -14,14 +14,17 @@ from vitforge import __version__
 from vitforge.cli.a3 import a3
 from vitforge.cli.blob import blob
 from vitforge.cli.boards import boards
+from vitforge.cli.build import build
 from vitforge.cli.csim import csim
 from vitforge.cli.demo import demo
 from vitforge.cli.doctor import doctor
 from vitforge.cli.estimate import estimate
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
+from vitforge.cli.lint import lint
 from vitforge.cli.prune import prune
 from vitforge.cli.quantize import quantize
+from vitforge.cli.report import report
 from vitforge.cli.trace import trace
 from vitforge.errors import CheckError, VitforgeError
 
@@ -108,5 +111,6 @@ def main() -> None:
     """
 
 
-for command in (demo, init, generate, csim, trace, estimate, quantize, prune, blob, a3, boards, doctor):
+COMMANDS = (demo, init, generate, csim, lint, trace, estimate, build, report, quantize, prune, blob, a3, boards, doctor)
+for command in COMMANDS:
     main.add_command(command)

@@ -23,6 +23,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 ProgressCallback = Callable[[str, int, int], None]  # (what, done, total)
 
 PATH = click.Path(path_type=Path)
+KERNELS = ("vit", "a3", "sparse_matmul")  # as in `vitforge.config`, which is slow to import
+OVERLAY_TITLES = {"a3": "an A3 overlay", "sparse_matmul": "a sparse_matmul overlay"}
 
 config_option = click.option(
     "--config", type=PATH, metavar="TOML", help="Config file of `vitforge init`; options here win over it."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vitforge.cli.common import (
+    OVERLAY_TITLES,
     PATH,
     ProgressCallback,
     config_option,
@@ -23,7 +24,7 @@ from vitforge.cli.common import (
 
 if TYPE_CHECKING:
     from vitforge.config import CsimConfig
-    from vitforge.csim.a3 import A3CsimResult
+    from vitforge.csim.checks import OverlayCsimResult
     from vitforge.csim.run import CsimResult
 
 
@@ -65,25 +66,31 @@ def csim(directory: Path, images: int | None, headers: tuple[str, ...], config: 
 
 def _run(
     directory: Path, images: int | None, headers: tuple[str, ...], settings: CsimConfig, progress: ProgressCallback
-) -> CsimResult | A3CsimResult:
+) -> CsimResult | OverlayCsimResult:
     from vitforge.csim.project import kernel_of
 
-    if kernel_of(directory) == "a3":
+    kernel = kernel_of(directory)
+    if kernel != "vit":
+        refuse_options(f"is for a Vision Transformer, and {directory} is {OVERLAY_TITLES[kernel]}", images=images)
+    if kernel == "a3":
         from vitforge.csim.a3 import csim_a3
 
-        refuse_options(f"is for a Vision Transformer, and {directory} is an A3 overlay", images=images)
         return csim_a3(directory, headers=headers, progress=progress)
+    if kernel == "sparse_matmul":
+        from vitforge.csim.sparse_matmul import csim_sparse_matmul
+
+        return csim_sparse_matmul(directory, headers=headers, progress=progress)
     from vitforge.csim.run import csim as csim_vit
 
     images = settings.images if images is None else images
     return csim_vit(directory, images=images, headers=headers, progress=progress)
 
 
-def _print_summary(result: CsimResult | A3CsimResult) -> None:
-    from vitforge.csim.a3 import A3CsimResult
+def _print_summary(result: CsimResult | OverlayCsimResult) -> None:
+    from vitforge.csim.checks import OverlayCsimResult
 
     found = f"{result.mismatches} mismatches with {' and '.join(result.checks)} headers"
-    if isinstance(result, A3CsimResult):
+    if isinstance(result, OverlayCsimResult):
         click.echo(f"{found}, {result.seconds:.1f} s")
         return
     count = f"{result.images} images" + (", chosen for the size of the model" if result.images_chosen else "")

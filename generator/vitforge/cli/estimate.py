@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from vitforge.cli.common import PATH, debug_option, json_option, print_content, print_facts, print_json
+from vitforge.cli.common import (
+    PATH,
+    debug_option,
+    json_option,
+    print_content,
+    print_facts,
+    print_json,
+    print_table,
+)
 
 
 @click.command(epilog="Example: vitforge estimate vitforge-zcu104")
@@ -17,11 +25,13 @@ from vitforge.cli.common import PATH, debug_option, json_option, print_content, 
 def estimate(directory: Path, as_json: bool) -> None:
     """Cycles of the project in DIRECTORY by the closed form that chose its folding; nothing is run.
 
-    Of an A3 overlay with the largest key, all rows taken. `vitforge trace` simulates the same project; it takes longer.
+    Of an A3 overlay with the largest key, all rows taken; of a sparse_matmul overlay with the largest matrix, dense,
+    pruned and 2:4, and its resources. `vitforge trace` simulates the same project; it takes longer.
     """
     from vitforge.csim.project import kernel_of
 
-    (_estimate_a3 if kernel_of(directory) == "a3" else _estimate_vit)(directory, as_json)
+    kernels = {"vit": _estimate_vit, "a3": _estimate_a3, "sparse_matmul": _estimate_sparse_matmul}
+    kernels[kernel_of(directory)](directory, as_json)
 
 
 def _estimate_vit(directory: Path, as_json: bool) -> None:
@@ -59,3 +69,38 @@ def _estimate_a3(directory: Path, as_json: bool) -> None:
         print_json(result)
         return
     print_content(f"{design.name} on {design.board.title}, modelled", result)
+
+
+def _estimate_sparse_matmul(directory: Path, as_json: bool) -> None:
+    from vitforge.boards import RESOURCES
+    from vitforge.csim.project import load_sparse_matmul_project
+    from vitforge.design.sparse_matmul_resources import sparse_matmul_resources
+    from vitforge.timing.sparse_matmul_estimate import estimate_sparse_matmul
+
+    design = load_sparse_matmul_project(directory).design
+    result, used = estimate_sparse_matmul(design), sparse_matmul_resources(design)
+    if as_json:
+        print_json({**result.to_json(), "resources": used.to_json()})
+        return
+    print_table(
+        f"{design.name} on {design.board.title}, modelled: {result.block_rows} rows of {result.inputs} inputs, "
+        f"{result.outputs} outputs, {result.clock_mhz:g} MHz; an array of {result.array_macs_per_cycle:,} products a "
+        "cycle",
+        (
+            "matrix",
+            "products",
+            "cycles",
+            "products a cycle",
+            "times dense",
+            "rows per second",
+            "limited by",
+            "DDR bytes",
+        ),
+        [
+            (name, row.macs, row.cycles, row.macs_per_cycle, row.speedup, result.rows_per_second(name))
+            + (row.limited_by, row.ddr_bytes)
+            for name, row in result.cases.items()
+        ],
+    )
+    limits = {name: f"{getattr(used, name):,} (limit {design.board.limit(name):,})" for name in RESOURCES}
+    print_facts("resources, modelled", limits)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from vitforge.cli.common import PATH, debug_option
+from vitforge.cli.common import KERNELS, PATH, debug_option
 
 
 @click.command(epilog="Example: vitforge init --board kv260 && vitforge generate --config vitforge.toml")
 @click.argument("path", type=PATH, default="vitforge.toml")
 @click.option("--board", default="zcu104", show_default=True, help="Board to write into it.")
-@click.option("--kernel", type=click.Choice(["vit", "a3"]), default="vit", show_default=True, help="What to build.")
+@click.option("--kernel", type=click.Choice(KERNELS), default="vit", show_default=True, help="What to build.")
 @click.option("--name", help="Name of the design.  [default: the kernel's]")
 @debug_option
 def init(path: Path, board: str, kernel: str, name: str | None) -> None:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vitforge.cli.common import (
+    OVERLAY_TITLES,
     PATH,
     ProgressCallback,
     debug_option,
@@ -25,6 +27,7 @@ from vitforge.errors import ConfigError
 if TYPE_CHECKING:
     from vitforge.timing.a3_report import A3TraceReport
     from vitforge.timing.report import TraceReport
+    from vitforge.timing.sparse_matmul_trace import SparseMatmulTraceReport
 
 _MODES = {"base": "all rows", "approx": "candidates alone"}
 
@@ -66,22 +69,25 @@ def trace(
         raise ConfigError(f"{perfetto.absolute().parent} is no directory; --perfetto takes a file to write")
     sizes: dict[str, Any] = {"n": n, "d": d, "m": m, "t": t}
     kernel = kernel_of(directory)
-    if kernel == "a3":
-        why = f"is for a Vision Transformer, and {directory} is an A3 overlay"
-        refuse_options(why, images=images)
-    else:
-        refuse_options(f"is for an A3 overlay, and {directory} is a Vision Transformer", **sizes)
+    title = OVERLAY_TITLES.get(kernel, "a Vision Transformer")
+    if kernel != "vit":
+        refuse_options(f"is for a Vision Transformer, and {directory} is {title}", images=images)
+    if kernel != "a3":
+        refuse_options(f"is for an A3 overlay, and {directory} is {title}", **sizes)
     asked: dict[str, Any] = {"depths": dict(map(_depth, depths)), "clock_mhz": clock_mhz}
     report: Any
     with progress_bars(as_json) as progress:
         if kernel == "a3":
             report = _trace_a3(directory, {**sizes, **asked}, perfetto, progress)
+        elif kernel == "sparse_matmul":
+            report = _trace_sparse_matmul(directory, asked, perfetto, progress)
         else:
             report = _trace_vit(directory, images, asked, perfetto, progress)
     if as_json:
         print_json(report.to_json())
     elif report.deadlock is None:
-        (_print_a3 if kernel == "a3" else _print)(report)
+        printers: dict[str, Callable[[Any], None]] = {"a3": _print_a3, "sparse_matmul": _print_sparse_matmul}
+        printers.get(kernel, _print)(report)
     if report.deadlock is not None:
         click.echo(f"vitforge: {_deadlock_sentence(report.deadlock)}", err=True)
         sys.exit(1)
@@ -96,6 +102,18 @@ def _trace_a3(
     result = trace_a3(directory, **asked, progress=progress)
     if perfetto is not None and result.report.deadlock is None:
         write_a3_perfetto(result, perfetto)
+    return result.report
+
+
+def _trace_sparse_matmul(
+    directory: Path, asked: dict[str, Any], perfetto: Path | None, progress: ProgressCallback
+) -> SparseMatmulTraceReport:
+    from vitforge.timing.sparse_matmul_timeline import write_sparse_matmul_perfetto
+    from vitforge.timing.sparse_matmul_trace import trace_sparse_matmul
+
+    result = trace_sparse_matmul(directory, **asked, progress=progress)
+    if perfetto is not None and result.report.deadlock is None:
+        write_sparse_matmul_perfetto(result, perfetto)
     return result.report
 
 
@@ -148,12 +166,31 @@ def _print(report: TraceReport) -> None:
     _print_loops(report)
 
 
-def _print_fifos(report: TraceReport | A3TraceReport) -> None:
+def _print_sparse_matmul(report: SparseMatmulTraceReport) -> None:
+    print_table(
+        f"simulated, {report.block_rows} rows of {report.inputs} inputs, {report.outputs} outputs, "
+        f"{report.clock_mhz:g} MHz, {report.dsp:,} DSP; an array of {report.array_macs_per_cycle:,} products a cycle",
+        ("matrix", "products", "ideal cycles", "cycles", "products a cycle", "times dense", "a launch alone"),
+        [
+            (name, row.macs, row.ideal_cycles, row.cycles, row.macs_per_cycle, row.speedup, row.launch_cycles)
+            for name, row in report.cases.items()
+        ],
+    )
+    for name, row in report.cases.items():
+        print_table(f"busy, {name}", ("process", "fraction"), list(row.busy.items()))
+        print_table(
+            f"stalls, {name}", ("process", "waits for", "fraction"), [(s.unit, s.cause, s.fraction) for s in row.stalls]
+        )
+    _print_fifos(report)
+    _print_loops(report)
+
+
+def _print_fifos(report: TraceReport | A3TraceReport | SparseMatmulTraceReport) -> None:
     fifos = [(row.name, row.depth, row.occupancy, row.smallest) for row in report.fifos]
     print_table("FIFOs", ("name", "depth", "fullest", "smallest that costs nothing"), fifos)
 
 
-def _print_loops(report: TraceReport | A3TraceReport) -> None:
+def _print_loops(report: TraceReport | A3TraceReport | SparseMatmulTraceReport) -> None:
     loops = [(name, row["interval"], row["depth"], row["what"]) for name, row in report.loops.items()]
     print_table("assumed of each loop", ("loop", "II", "depth", ""), loops)
 
