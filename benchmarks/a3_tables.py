@@ -142,11 +142,15 @@ def a3_latency() -> str:
         f"{name} {row['alone_within']} of {row['alone']} (on average {row['alone_spare']:.0f} cycles less)"
         for name, row in alone.items()
     )
+    worst = {name: max(0, -row["alone_spare_least"]) for name, row in alone.items()}
+    registers = ", ".join(f"{name} {row['alone_within_registers']} of {row['alone']}" for name, row in alone.items())
     return _paragraph(
         "Latencies of one unit at d = 64 follow simple formulas, with rows in twos. "
         f"Exact: n + {exact} with the division deferred, 1.5n + {exact_first} with divide first. "
         f"Approximate: M + C/2 + K/2 + {selected}, and M + C/2 + K + {selected_first}. "
         f"Of queries measured one by one at n = 320, so many take no longer than M + C + 2K + 40: {within}. "
+        f"The slowest one takes {max(worst.values())} cycles more. From register to register, as the paper counts, "
+        f"without the beats on the ports: {registers}. "
         f"The closed form that `vitforge estimate` prints was compared at all {points} recorded points. "
         f"It differs from the simulation by at most {found['interval_cycles']:g} cycles "
         f"({percent(found['interval_fraction'], 1)}) in the interval, and "
