@@ -20,20 +20,11 @@ from numpy.typing import NDArray
 
 from vitforge_host.benchmark import MEASURED, Benchmark
 from vitforge_host.errors import InputError
+from vitforge_host.plot_style import BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY, STYLE
 from vitforge_host.predictions import Predictions
 
-# Okabe and Ito: told apart by all forms of colour vision.
-BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"
-SERIES = (BLUE, ORANGE, GREEN, PINK, SKY)
-RED, GREY, PALE = "#D55E00", "#666666", "#EEEEEE"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#999999",
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-}
+_HOPS = (BLUE, ORANGE, GREEN, PINK, SKY)
+_SETTINGS = (BLUE, GREEN, PINK, RED)
 _DPI = 110
 _WIDTH = 9.5  # inches, of every figure
 _COLUMNS = 4  # images side by side
@@ -83,7 +74,7 @@ def _bars(axes: Axes, classes: Sequence[tuple[str, float]], most: int, right: bo
     """Names and probabilities stand on their bars, as names may be long."""
     first = {None: SKY, True: GREEN, False: RED}[right]
     for row, (name, probability) in enumerate(classes):
-        axes.barh(row, 1, height=0.8, color="#F5F5F5")
+        axes.barh(row, 1, height=0.8, color=PALE)
         axes.barh(row, probability, height=0.8, color=first if row == 0 else "#BBBBBB", alpha=0.6)
         weight = "bold" if row == 0 else "normal"
         axes.text(0.03, row, textwrap.shorten(name, 18, placeholder="…"), va="center", weight=weight)
@@ -155,7 +146,7 @@ def _hops(axes: Axes, weights: NDArray) -> None:
     height = 0.84 / hops
     for hop in range(hops):
         places = np.arange(rows) + (hop - (hops - 1) / 2) * height
-        axes.barh(places, weights[hop], height=0.85 * height, color=SERIES[hop % len(SERIES)], label=f"hop {hop + 1}")
+        axes.barh(places, weights[hop], height=0.85 * height, color=_HOPS[hop % len(_HOPS)], label=f"hop {hop + 1}")
     axes.set_xlim(0, 1)
     axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -168,8 +159,8 @@ def heat_maps(maps: Mapping[str, NDArray], rows: Sequence[str], label: str) -> F
     """Weights (rows, n) of each of ``maps`` in a panel, dark where there is none; ``label`` is of the columns."""
     figure, grid = _figure(1, len(maps), 0.9 + 0.21 * len(rows), sharey=True)
     for axes, (name, weights) in zip(grid[0], maps.items(), strict=True):
-        rows_of, columns = weights.shape
-        edges = (0.5, columns + 0.5, rows_of - 0.5, -0.5)  # columns count from 1
+        count, columns = weights.shape
+        edges = (0.5, columns + 0.5, count - 0.5, -0.5)  # columns count from 1
         shown = axes.imshow(weights, vmin=0, vmax=1, extent=edges, aspect="auto", interpolation="nearest")
         axes.set_title(name, loc="left", fontsize=10)
         axes.set_xlabel(label)
@@ -194,7 +185,7 @@ def benchmark(results: Benchmark | Mapping[str, Benchmark]) -> Figure:
     figure, grid = _figure(1, 2, 3.9)
     left, right = grid[0]
     here = "measured" if first.accelerator_time == MEASURED else "measured on this computer"
-    colours = dict(zip(runs, (BLUE, GREEN, PINK, RED), strict=False))
+    colours = {name: _SETTINGS[place % len(_SETTINGS)] for place, name in enumerate(runs)}
     _line(left, first, "latency_ms", "black", "in all", linewidth=2.5)
     _line(left, first, "host_ms", SKY, f"host, {here}")
     _line(left, first, "transfer_ms", ORANGE, f"transfers, {here}")
