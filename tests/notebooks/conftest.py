@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from nbclient import NotebookClient
 from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
 from vitforge.config import ProjectConfig
-from vitforge.csim.project import load_a3_project, load_project
+from vitforge.csim.project import load_a3_project, load_project, load_sparse_matmul_project
 from vitforge.deploy.overlay import link_library
 from vitforge.generate import generate
+from vitforge.sparse_matmul_generate import generate_sparse_matmul
 
 Notebook = Any  # nbformat has no types
 
@@ -74,18 +74,23 @@ def vit_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def a3_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """An A3 overlay of a board, with values of the table ``a3``."""
+def a3_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An A3 overlay of a ZCU104, everything by default."""
+    output: Path = tmp_path_factory.mktemp("notebooks") / "a3"
+    generate_a3(board=load_board("zcu104"), output=output)
+    link_library(output / "overlay", load_a3_project(output).compile())
+    return output
 
-    def make(board: str = "zcu104", **sizes: object) -> Path:
-        output: Path = tmp_path_factory.mktemp("notebooks") / "a3"
-        generate_a3(
-            board=load_board(board), output=output, config=ProjectConfig(kernel="a3").with_options(a3=sizes or None)
-        )
-        link_library(output / "overlay", load_a3_project(output).compile())
-        return output
 
-    return make
+@pytest.fixture(scope="session")
+def matmul_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small array on a ZCU104."""
+    output: Path = tmp_path_factory.mktemp("notebooks") / "matmul"
+    sizes = {"tt": 8, "rows_max": 64, "n_max": 128, "k_max": 128}
+    config = ProjectConfig(kernel="sparse_matmul").with_options(sparse_matmul=sizes)
+    generate_sparse_matmul(board=load_board("zcu104"), output=output, config=config)
+    link_library(output / "overlay", load_sparse_matmul_project(output).compile())
+    return output
 
 
 @pytest.fixture

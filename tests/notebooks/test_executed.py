@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import numpy as np
 import pytest
 
 from notebooks.conftest import complaints, outputs, pictures, printed, run
+from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
 from vitforge.config import ProjectConfig
-from vitforge.csim.project import load_project
+from vitforge.csim.project import load_a3_project, load_project
 from vitforge.deploy.overlay import link_library
 from vitforge.generate import generate
 from vitforge.golden.random_model import random_quant_model
@@ -36,9 +36,9 @@ def vit(vit_project: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def stories(a3_project: Callable[..., Path]) -> Any:
+def stories(a3_project: Path) -> Any:
     probe = "import json\nprint(json.dumps([answers, weights.sum(axis=2).tolist(), weights.max(axis=2).tolist()]))"
-    return run(a3_project(), probe=STRICT + probe)
+    return run(a3_project, probe=STRICT + probe)
 
 
 def test_digits_are_classified_as_by_the_golden_model(vit: Any, vit_project: Path) -> None:
@@ -100,9 +100,13 @@ def test_settings_are_compared_and_bit_exact(stories: Any) -> None:
     assert all(re.search(r": 0 of \d+ results differ", line) for line in checks)
 
 
-def test_without_room_for_the_network_it_is_plain_attention(a3_project: Callable[..., Path]) -> None:
+def test_without_room_for_the_network_it_is_plain_attention(tmp_path: Path) -> None:
     """On a board without room for candidate selection either."""
-    content = run(a3_project("pynq-z2", n_max=64, d_max=32, normalisation="divide_first"))
+    sizes = {"n_max": 64, "d_max": 32, "normalisation": "divide_first"}
+    config = ProjectConfig(kernel="a3").with_options(a3=sizes)
+    generate_a3(board=load_board("pynq-z2"), output=tmp_path / "project", config=config)
+    link_library(tmp_path / "project" / "overlay", load_a3_project(tmp_path / "project").compile())
+    content = run(tmp_path / "project")
     (text,) = (cell.source for cell in content.cells if cell.id == "where-text")
     assert "it needs 64 rows of 64 elements, and the overlay holds 64 of 32" in text.replace("\n", " ")
     assert pictures(content) == ["maps", "times"]
@@ -111,6 +115,17 @@ def test_without_room_for_the_network_it_is_plain_attention(a3_project: Callable
     assert len(checks) == 3
     assert all(re.search(r": 0 of \d+ results differ", line) for line in checks)
     assert float(printed(content, "load").split()[-1]) < 0.2  # of exact attention, relative
+
+
+def test_pruned_products_are_right_and_take_fewer_cycles(matmul_project: Path) -> None:
+    content = run(matmul_project)
+    rows = [line.split() for line in printed(content, "check").splitlines()[1:]]
+    assert [name for name, *_ in rows] == ["dense", "masked", "2:4", "both"]
+    assert [different for _, _, different, _ in rows] == ["0"] * 4
+    cycles = [int(count.replace(",", "")) for *_, count in rows]
+    assert cycles[0] > max(cycles[1:3]) >= min(cycles[1:3]) >= cycles[3]
+    assert pictures(content) == ["times"]
+    assert complaints(content) == []
 
 
 def test_a_backbone_shows_features_of_the_images_that_were_given(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from vitforge.deploy.overlay import overlay_files
 
 def message(project: Path) -> str:
     """Of the error in the cell that opens the accelerator."""
-    (error,) = (part for part in outputs(run(project, allow_errors=True), "open") if part.output_type == "error")
+    done = run(project, allow_errors=True)
+    (error,) = (part for part in outputs(done, "open") if part.output_type == "error")
     (line,) = error.traceback
     assert "\n" not in line
     return line

@@ -40,7 +40,7 @@ class A3NotebookContext:
     stories: int = STORIES
     overlay: str = OVERLAY_NAME
     weights: str = ""
-    driver: str = "A3"
+    imports: str = "A3, plots, sim"
     items: str = "queries"
 
 

@@ -51,7 +51,7 @@ class VitNotebookContext:
     weights: str
     overlay: str = OVERLAY_NAME
     samples: str = f"{NAME}.npz"
-    driver: str = "VitAccelerator"
+    imports: str = "VitAccelerator, plots, sim"
     items: str = "images"
 
     @classmethod
