@@ -77,7 +77,8 @@ def _bars(axes: Axes, classes: Sequence[tuple[str, float]], most: int, right: bo
         axes.barh(row, 1, height=0.8, color=PALE)
         axes.barh(row, probability, height=0.8, color=first if row == 0 else "#BBBBBB", alpha=0.6)
         weight = "bold" if row == 0 else "normal"
-        axes.text(0.03, row, textwrap.shorten(name, 18, placeholder="…"), va="center", weight=weight)
+        text = textwrap.shorten(name, 18, placeholder="…").replace("$", r"\$")  # not the start of a formula
+        axes.text(0.03, row, text, va="center", weight=weight)
         axes.text(0.98, row, f"{probability:.1%}", va="center", ha="right", fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(most - 0.4, -0.6)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notebooks.conftest import complaints, outputs, pictures, printed, run
+from notebooks.support import complaints, outputs, pictures, printed, run
 from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
 from vitforge.config import ProjectConfig

@@ -13,7 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from notebooks.conftest import notebook_path
+from notebooks.support import notebook_path
 from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
 from vitforge.codegen.a3_notebook_data import misfit

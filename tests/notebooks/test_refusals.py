@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from notebooks.conftest import outputs, run
+from notebooks.support import outputs, run
 from vitforge.csim.project import load_project
 from vitforge.deploy.overlay import overlay_files
 
