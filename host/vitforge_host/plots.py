@@ -6,7 +6,6 @@ Each function gives a figure that is not shown yet: as the last line of a cell i
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +27,7 @@ _SETTINGS = (BLUE, GREEN, PINK, RED)
 _DPI = 110
 _WIDTH = 9.5  # inches, of every figure
 _COLUMNS = 4  # images side by side
+_NAME = 11  # letters of a class that fit beside its probability
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def predictions(
         _picture(pair[0], images[place])
         _bars(pair[1], [(one.label, one.probability) for one in best[place]], k, right)
         if right is False and truth is not None:
-            pair[0].set_xlabel(f"is {found.labels[int(truth[place])]}", color=RED, labelpad=2)
+            pair[0].set_xlabel(f"is {_short(found.labels[int(truth[place])])}", color=RED, labelpad=2)
     return figure
 
 
@@ -71,18 +71,23 @@ def _picture(axes: Axes, pixels: NDArray) -> None:
 
 
 def _bars(axes: Axes, classes: Sequence[tuple[str, float]], most: int, right: bool | None) -> None:
-    """Names and probabilities stand on their bars, as names may be long."""
+    """Names and probabilities stand on their bars."""
     first = {None: SKY, True: GREEN, False: RED}[right]
     for row, (name, probability) in enumerate(classes):
         axes.barh(row, 1, height=0.8, color=PALE)
         axes.barh(row, probability, height=0.8, color=first if row == 0 else "#BBBBBB", alpha=0.6)
         weight = "bold" if row == 0 else "normal"
-        text = textwrap.shorten(name, 18, placeholder="…").replace("$", r"\$")  # not the start of a formula
-        axes.text(0.03, row, text, va="center", weight=weight)
+        axes.text(0.03, row, _short(name), va="center", weight=weight)
         axes.text(0.98, row, f"{probability:.1%}", va="center", ha="right", fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(most - 0.4, -0.6)
     axes.set_axis_off()
+
+
+def _short(name: str) -> str:
+    """The name of a class as far as there is room; a dollar sign would begin a formula."""
+    cut = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+    return cut.replace("$", r"\$")
 
 
 @_styled()
@@ -99,7 +104,7 @@ def similarity(images: NDArray[np.uint8], features: NDArray) -> Figure:
     across = width // edge
     middle = height // edge // 2 * across + across // 2
     cosines = np.einsum("npc,nc->np", patches, patches[:, middle]).reshape(len(images), -1, across)
-    figure, grid = _figure(2, len(images), 2 * _WIDTH / len(images) + 0.3)
+    figure, grid = _figure(2, len(images), 2 * _WIDTH / len(images) * height / width + 0.3)
     for column, axes in enumerate(grid.T):
         _picture(axes[0], images[column])
         axes[0].plot((middle % across + 0.5) * edge, (middle // across + 0.5) * edge, "x", color=RED)
