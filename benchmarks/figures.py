@@ -25,14 +25,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitforge.plotting import STYLE
+from vitforge_host.plot_style import BLUE, GREEN, GREY, ORANGE, PINK, SKY
 
 HERE = Path(__file__).parent
 RECORDED = HERE / "results" / "estimate_vs_trace.json"
 IMAGES = HERE.parent / "docs" / "images"
 BOARD = "zcu104"
 MODELS = {"deit_tiny": "DeiT-Tiny", "deit_small": "DeiT-Small", "deit_base": "DeiT-Base"}
-# Okabe and Ito: told apart by all forms of colour vision.
-BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#666666"
 TRACK_POINTS = 460  # width of a track
 LINE = 18  # characters that fit the height of a tall one
 STEPS = 2  # shown of the timeline: the last before an image enters and leaves, and that one

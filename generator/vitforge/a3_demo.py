@@ -17,18 +17,13 @@ from vitforge.csim.a3 import csim_a3
 from vitforge.csim.checks import OverlayCsimResult
 from vitforge.csim.project import load_a3_project
 from vitforge.deploy.overlay import OVERLAY_NAME, link_library
-from vitforge.stories import GoldenAttention, MemoryNetwork, Question, Story, held_out
+from vitforge.stories import SETTINGS, GoldenAttention, MemoryNetwork, Question, Story, held_out
 from vitforge.stories.attention import iterations
 from vitforge_host import A3
 from vitforge_host.sim import SimDevice
 
 STORIES = 40
 EXAMPLES = 4  # questions of the first story whose attended statements are shown
-_SETTINGS: dict[str, tuple[float | None, float | None]] = {  # M as a share of the statements, T in percent
-    "exact": (None, None),
-    "conservative": (0.5, 5.0),
-    "aggressive": (0.125, 10.0),
-}
 _SHOWN = 0.1  # least weight of a statement that is shown
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -151,12 +146,12 @@ def _answer(
     network: MemoryNetwork, stories: Sequence[Story], attention: BoardAttention, notify: Progress
 ) -> tuple[dict[str, list[bool]], tuple[Example, ...]]:
     """Whether each answer is right, by setting, and examples from the first story with exact attention."""
-    right: dict[str, list[bool]] = {name: [] for name in _SETTINGS}
+    right: dict[str, list[bool]] = {name: [] for name in SETTINGS}
     examples: tuple[Example, ...] = ()
     for done, story in enumerate(stories):
         notify("answer on the simulated board", done, len(stories))
         memory = network.memory(story)
-        for name, (share, t) in _SETTINGS.items():
+        for name, (share, t) in SETTINGS.items():
             attention.choose(share, t)
             words = network.answer(memory, [one.text for one in story.questions], attention).words
             right[name] += [word == one.answer for word, one in zip(words, story.questions, strict=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vitforge.boards import Board
 from vitforge.codegen.a3 import a3_hls_files
+from vitforge.codegen.a3_notebook import a3_notebook_files
 from vitforge.codegen.project import host_files, project_file, report_files
 from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import A3Config, ProjectConfig
@@ -92,6 +93,7 @@ def a3_project_files(fitted: A3Fit, cycles: A3Cycles, settings: dict[str, object
         hls
         | {f"overlay/{name}": data for name, data in a3_overlay_files(design).items()}
         | host_files()
+        | a3_notebook_files(design)
         | vendor_files(flow, block_design(design.board, design.clock_mhz, a3_modules(design)))
         | report_files(reports)
         | {"project.json": project_file(KERNEL, design.hash, a3_design_to_dict(design), settings)}

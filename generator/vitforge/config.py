@@ -170,7 +170,7 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; "a3", attention a
                      # "sparse_matmul", the array alone, with those of [sparse_matmul]
 
 # model = "mnist_vit"        # the model that ships; or a directory of `vitforge quantize`, or a .safetensors file
-# calibration = "images.npy" # images (n, height, width, channels) uint8, needed for a .safetensors file
+# calibration = "images.npy" # images (n, height, width, channels) uint8, for a .safetensors file and the notebook
 # clock_mhz = 300.0          # the board's own default; must be a clock the board can make
 # sparsity = "2:4"           # of the linear weights, or of those that are kept: the two largest of every four
 # keep = 0.5                 # of the linear weights, the largest: for figures of speed; `vitforge prune` prunes for use

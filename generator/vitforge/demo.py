@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.boards import Board, load_board
-from vitforge.csim.project import BLOB, load_project
+from vitforge.codegen.project import BLOB
+from vitforge.csim.project import load_project
 from vitforge.csim.run import CsimResult, csim
 from vitforge.deploy.overlay import OVERLAY_NAME, link_library
 from vitforge.generate import GenerateResult, generate

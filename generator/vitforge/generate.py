@@ -6,12 +6,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vitforge.boards import Board
-from vitforge.codegen.project import host_files, project_file, report_files, test_bench_files
+from vitforge.codegen.project import (
+    BLOB,
+    TEST_BENCH_IMAGES,
+    host_files,
+    project_file,
+    report_files,
+    test_bench_files,
+)
 from vitforge.codegen.vendor import FlowContext, vendor_files
+from vitforge.codegen.vit_notebook import image_count, vit_notebook_files
 from vitforge.compress.magnitude import magnitude_keep
 from vitforge.config import ProjectConfig
 from vitforge.deploy.block_design import block_design
@@ -22,8 +27,9 @@ from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME
 from vitforge.design.store import design_to_dict
 from vitforge.errors import CapacityError, ConfigError
+from vitforge.golden.vit import forward
 from vitforge.model.keep import TWO_OF_FOUR
-from vitforge.model.samples import sample_images
+from vitforge.model.samples import Samples, project_samples
 from vitforge.model.source import Progress, resolve_model
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
@@ -60,7 +66,7 @@ class GenerateResult:
 
 
 def project_files(
-    fitted: FitResult, model: QuantModel, images: NDArray[np.uint8], settings: dict[str, object]
+    fitted: FitResult, model: QuantModel, samples: Samples, settings: dict[str, object]
 ) -> dict[str, bytes]:
     """Every file of the project by its path in it."""
     design = fitted.design
@@ -69,7 +75,8 @@ def project_files(
         "estimate": fitted.estimate.to_json(),
         "resources": fitted.resources.to_json(),
     }
-    hls = test_bench_files(design, model, images)
+    expected = forward(model, samples.images)
+    hls = test_bench_files(design, model, samples.images, expected)
     flow = FlowContext.build(
         title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
         board=design.board,
@@ -82,6 +89,7 @@ def project_files(
         | {f"weights/model/{name}": data for name, data in quantized_files(model).items()}
         | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
         | host_files()
+        | vit_notebook_files(fitted, model, samples, expected, BLOB)
         | vendor_files(flow, block_design(design.board, design.clock_mhz, overlay_modules(design)))
         | report_files(reports)
         | {"project.json": project_file("vit", design_hash(design), design_to_dict(design), settings)}
@@ -141,7 +149,8 @@ def generate(
     except CapacityError as error:
         raise with_alternative(error, model.shape, board, clock, overrides) from None
     notify("write the project", 0, 1)
-    images = sample_images(model.shape, 8)
+    count = image_count(fitted.estimate.macs_per_image)
+    samples = project_samples(model.shape, model.labels, count, TEST_BENCH_IMAGES, config.calibration)
     settings: dict[str, object] = {"model": model.name, "board": board.name}
-    write_project(output, project_files(fitted, model, images, settings))
+    write_project(output, project_files(fitted, model, samples, settings))
     return GenerateResult(directory=output, fitted=fitted)

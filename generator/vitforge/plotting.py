@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from vitforge.errors import ConfigError, OutputError, ToolError
+from vitforge_host import plot_style
 
 SUFFIXES = (".png", ".svg")
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#999999",
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-    "svg.hashsalt": "vitforge",
-}
+STYLE: Any = {**plot_style.STYLE, "svg.hashsalt": "vitforge"}
 
 
 def check_plot(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from vitforge.boards import Board
 from vitforge.codegen.project import host_files, project_file, report_files
 from vitforge.codegen.sparse_matmul import sparse_matmul_hls_files
+from vitforge.codegen.sparse_matmul_notebook import sparse_matmul_notebook_files
 from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import ProjectConfig
 from vitforge.deploy.block_design import block_design
@@ -71,6 +72,7 @@ def sparse_matmul_project_files(fitted: SparseMatmulFit, settings: dict[str, obj
         hls
         | {f"overlay/{name}": data for name, data in sparse_matmul_overlay_files(design).items()}
         | host_files()
+        | sparse_matmul_notebook_files(design)
         | vendor_files(flow, block_design(design.board, design.clock_mhz, sparse_matmul_modules(design)))
         | report_files(reports)
         | {"project.json": project_file(KERNEL, design.hash, sparse_matmul_to_dict(design), settings)}

@@ -135,4 +135,6 @@ def _pipelined(work: Callable[[int, int], None], size: int) -> float:
 def _cell(value: float | int | None) -> str:
     if value is None:
         return "-"
-    return str(value) if isinstance(value, int) else f"{value:,.3f}" if value < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.3f}" if value >= 0.01 else f"{value:.5f}"

@@ -7,6 +7,10 @@ from __future__ import annotations
 class HostError(Exception):
     """Base of every error that the host package raises on purpose."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows, as IPython asks for it: the sentence alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(HostError, ValueError):
     """Data or an argument are not what the accelerator takes."""

@@ -84,7 +84,8 @@ def project(design: Design, tmp_path: Path) -> Any:
 def write_all(design: Design, tmp_path: Path) -> tuple[Path, Path, QuantModel]:
     """Overlay and blob of a random model on ``design``, and the model."""
     model = random_quant_model(np.random.default_rng(11), design.shape)
-    for name, content in project_files(design, model, random_images(np.random.default_rng(1), design.shape, 5)).items():
+    images = random_images(np.random.default_rng(1), design.shape, 5)
+    for name, content in project_files(design, model, images, forward(model, images)).items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -11,6 +11,7 @@ import numpy as np
 from vitforge.codegen.project import TEST_BENCH_IMAGES, test_bench_files
 from vitforge.design.design import Design
 from vitforge.golden.random_model import random_images, random_quant_model
+from vitforge.golden.vit import forward
 from vitforge.quantize.model import QuantModel
 
 MODELS = ("random", "extreme", "zero")
@@ -29,7 +30,8 @@ def images(design: Design, count: int) -> np.ndarray:
 
 def write_sources(design: Design, model: QuantModel, directory: Path) -> Path:
     """hls/ of a project with this design; returns its directory."""
-    for name, data in test_bench_files(design, model, images(design, TEST_BENCH_IMAGES)).items():
+    pictures = images(design, TEST_BENCH_IMAGES)
+    for name, data in test_bench_files(design, model, pictures, forward(model, pictures)).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vitforge.a3_generate import generate_a3
+from vitforge.boards import load_board
 from vitforge.cli import main
+from vitforge.csim.a3 import csim_a3
 from vitforge.csim.project import load_project
 from vitforge.csim.run import MOST_IMAGES, csim, default_images
-from vitforge.generate import GenerateResult
+from vitforge.generate import GenerateResult, generate
 from vitforge.model.deit import deit_shape
 from vitforge.timing.estimate import macs_per_image
 
@@ -51,17 +54,36 @@ def test_shipped_model_is_bit_exact_on_64_images(generated: GenerateResult) -> N
     assert all(kernel["elements"] > 0 and kernel["mismatches"] == 0 for kernel in facts["kernels"])
 
 
+def entered(project: Path) -> list[bool]:
+    """Whether the overlay of ``project`` names a library that exists, for each of its IPs."""
+    overlay = project / "overlay"
+    entries = json.loads((overlay / "vitforge.sim.json").read_text())["ip"].values()
+    return [entry["lib"] is not None and (overlay / entry["lib"]).is_file() for entry in entries]
+
+
+def test_afterwards_the_driver_finds_the_library(tmp_path: Path) -> None:
+    vit, a3 = tmp_path / "vit", tmp_path / "a3"
+    generate(board=load_board("zcu104"), output=vit)
+    generate_a3(board=load_board("zcu104"), output=a3)
+    assert entered(vit) == entered(a3) == [False]
+    csim(vit, headers=("vitforge",), images=1)
+    csim_a3(a3, headers=("vitforge",))
+    assert entered(vit) == entered(a3) == [True]
+
+
 def test_a_changed_kernel_is_caught_and_named(generated: GenerateResult, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(generated.directory, project)
     source = project / "hls" / "include" / "vitforge" / "requantize.hpp"
     text = source.read_text()
+    before = json.loads((project / "overlay" / "vitforge.sim.json").read_text())
     assert "(shift - 1)" in text
     source.write_text(text.replace("(shift - 1)", "(shift - 2)"))  # rounds at a quarter instead of a half
     done = CliRunner().invoke(main, ["csim", str(project), "--images", "1", "--headers", "vitforge"])
     assert done.exit_code == 1
     assert "requantize" in done.stderr
     assert "expected" in done.stderr
+    assert json.loads((project / "overlay" / "vitforge.sim.json").read_text()) == before
 
 
 def test_a_damaged_blob_is_refused(generated: GenerateResult, tmp_path: Path) -> None:

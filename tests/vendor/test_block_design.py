@@ -22,6 +22,7 @@ from vitforge.design.sparse_matmul_fit import fit_sparse_matmul
 from vitforge.errors import CapacityError
 from vitforge.generate import project_files
 from vitforge.golden.random_model import random_quant_model
+from vitforge.model.samples import Samples
 from vitforge.model.vit import ViTShape
 from vitforge.sparse_matmul_generate import sparse_matmul_project_files
 from vitforge.timing.a3_estimate import a3_cycles
@@ -44,7 +45,7 @@ def files(kernel: str, board: Board) -> dict[str, bytes]:
         return sparse_matmul_project_files(fit_sparse_matmul(board, tt=16, k_max=64, n_max=64), {})
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (5, 16, 16, 1), dtype=np.uint8)
-    return project_files(fit(SHAPE, board), random_quant_model(rng, SHAPE), images, {})
+    return project_files(fit(SHAPE, board), random_quant_model(rng, SHAPE), Samples(images, "Noise."), {})
 
 
 def top_of(project: dict[str, bytes]) -> str:

@@ -15,9 +15,10 @@ from matplotlib.transforms import Bbox
 
 from vitforge.a3_tune.settings import Point
 from vitforge.a3_tune.tuned import TuneResult
+from vitforge_host.plot_style import GREY, RED
 
 _PALETTE = "viridis"  # told apart by all forms of colour vision; dark keeps all
-_CHOICE, _GREY = "#D55E00", "#666666"
+_CHOICE = RED
 _LARGEST, _SMALLEST = 60, 12  # areas of markers: points of one M often have the same error, and lie in each other
 _SPREAD = 8.0  # an axis whose values differ by more than this is logarithmic
 
@@ -28,7 +29,7 @@ def make_figure(result: TuneResult) -> Figure:
     axes = figure.subplots()
     _axes(axes, result)
     _points(axes, result)
-    axes.step(*_xy(result.pareto), where="post", color=_GREY, linewidth=1.2, label="Pareto front", zorder=2)
+    axes.step(*_xy(result.pareto), where="post", color=GREY, linewidth=1.2, label="Pareto front", zorder=2)
     _lines(axes, result)
     if result.chosen is not None:
         ring: dict[str, Any] = {"s": 150, "facecolors": "none", "edgecolors": _CHOICE, "linewidths": 2, "zorder": 5}
@@ -82,7 +83,7 @@ def _points(axes: Axes, result: TuneResult) -> None:
 
 def _lines(axes: Axes, result: TuneResult) -> None:
     """Tolerance and what quantisation alone costs, named in the margin, the higher one above its line."""
-    lines = [(result.tolerance, "tolerance", _CHOICE, "--"), (result.exact.error, "quantisation", _GREY, ":")]
+    lines = [(result.tolerance, "tolerance", _CHOICE, "--"), (result.exact.error, "quantisation", GREY, ":")]
     for place, (value, name, colour, style) in zip(("bottom", "top"), sorted(lines, reverse=True), strict=True):
         axes.axhline(value, color=colour, linestyle=style, linewidth=1.2, zorder=1)
         axes.annotate(

@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     help="Quantised directory, .safetensors file, or deit_tiny, deit_small or deit_base: the published shapes with "
     "random weights, for figures of speed.  [default: the model that ships]",
 )
-@click.option("--calibration", metavar="PATH", help="Images to quantise a .safetensors model with.")
+@click.option(
+    "--calibration",
+    metavar="PATH",
+    help="Images to quantise a .safetensors model with; the notebook of the project shows the first ones.",
+)
 @click.option("--clock-mhz", type=float, metavar="MHZ", help="PL clock.  [default: the board's]")
 @click.option(
     "--keep",

@@ -26,7 +26,6 @@ from vitforge.codegen.environment import render
 from vitforge.codegen.storage import StorageContext
 from vitforge.design.design import Design
 from vitforge.design.registers import TOP_NAME
-from vitforge.golden.vit import forward
 from vitforge.quantize.blob import build_blob
 from vitforge.quantize.model import QuantModel
 from vitforge.resources import data_dir
@@ -34,6 +33,7 @@ from vitforge_host.blob import pack_images, pack_results, read_blob
 from vitforge_host.schedule import chunk_lists
 
 Files = dict[str, bytes]
+BLOB = "weights/vitforge.blob"
 TEST_BENCH_IMAGES = 5  # more than the four in flight, so that a slot is reused
 
 
@@ -48,17 +48,16 @@ class TestBenchData:
     extent: Extent
 
     @classmethod
-    def build(cls, design: Design, model: QuantModel, blob: bytes, images: NDArray[np.uint8]) -> TestBenchData:
+    def build(cls, design: Design, blob: bytes, images: NDArray[np.uint8], logits: NDArray) -> TestBenchData:
         manifest = read_blob(blob).manifest
         lists, n_steps = chunk_lists(manifest, len(images))
         longest = max(entries.nbytes for entries in lists.values())
         padded = {unit: entries.tobytes().ljust(longest, b"\0") for unit, entries in lists.items()}
-        logits = pack_results(forward(model, images), manifest)
         return cls(
             blob=blob,
             lists=padded,
             images=pack_images(images, manifest).tobytes(),
-            logits=logits.tobytes(),
+            logits=pack_results(logits, manifest).tobytes(),
             extent=Extent(
                 images=len(images),
                 n_steps=n_steps,
@@ -97,7 +96,7 @@ def hls_files(design: Design, data: TestBenchData) -> Files:
 def weight_files(blob: bytes) -> Files:
     """weights/: the blob the driver loads, and its manifest for people."""
     manifest = read_blob(blob).manifest
-    return {"weights/vitforge.blob": blob, "weights/manifest.json": _json(manifest)}
+    return {BLOB: blob, "weights/manifest.json": _json(manifest)}
 
 
 def host_files() -> Files:
@@ -135,10 +134,10 @@ def project_file(
     )
 
 
-def test_bench_files(design: Design, model: QuantModel, images: NDArray[np.uint8]) -> Files:
-    """hls/ and weights/ of a project."""
+def test_bench_files(design: Design, model: QuantModel, images: NDArray[np.uint8], logits: NDArray) -> Files:
+    """hls/ and weights/ of a project; ``logits`` are what the golden model makes of ``images``."""
     blob = build_blob(design, model)
-    data = TestBenchData.build(design, model, blob, images[:TEST_BENCH_IMAGES])
+    data = TestBenchData.build(design, blob, images[:TEST_BENCH_IMAGES], logits[:TEST_BENCH_IMAGES])
     return hls_files(design, data) | weight_files(blob)
 
 

@@ -12,7 +12,7 @@ from vitforge.csim.a3_library import A3Library
 from vitforge.csim.checks import KernelCheck, OverlayCsimResult, run_checks
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import HEADER_SETS, OWN, check_header_names
-from vitforge.csim.project import load_a3_project
+from vitforge.csim.project import link_if_exact, load_a3_project
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -49,4 +49,5 @@ def csim_a3(
             notify(what, done, total)
 
         checks[name] = check_a3_library(library, told)
+    link_if_exact(project, checks)
     return OverlayCsimResult(checks=checks, seconds=time.perf_counter() - start)

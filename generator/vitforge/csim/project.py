@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vitforge.codegen.project import BLOB
 from vitforge.csim.build import build_shared
-from vitforge.csim.headers import HeaderSet, own_headers
+from vitforge.csim.checks import KernelCheck
+from vitforge.csim.headers import OWN, HeaderSet, own_headers
+from vitforge.deploy.manifest import link_library
 from vitforge.design.a3 import A3_TOP, A3Design, a3_design_from_dict
 from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
@@ -22,7 +25,6 @@ from vitforge.quantize.model import QuantModel
 from vitforge.quantize.store import load_quantized
 from vitforge_host.blob import BlobError, read_blob
 
-BLOB = "weights/vitforge.blob"
 MODEL = "weights/model"
 PROJECT_FILE = "project.json"
 KERNELS = {
@@ -118,6 +120,17 @@ def load_sparse_matmul_project(directory: Path | str) -> SparseMatmulProject:
     design = _parsed(root, sparse_matmul_from_dict, content)
     _check_hash(root, content, design.hash)
     return SparseMatmulProject(directory=root, design=design, settings=dict(content["settings"]))
+
+
+def link_if_exact(
+    project: Project | A3Project | SparseMatmulProject, checks: Mapping[str, Sequence[KernelCheck]]
+) -> None:
+    """Enters the csim library into the overlay, so that the driver finds it on a PC; not if our headers had mismatches.
+
+    checks : by header set
+    """
+    if OWN in checks and not any(check.mismatches for check in checks[OWN]):
+        link_library(project.directory / "overlay", project.compile())
 
 
 def _compile(directory: Path, top: str, name: str, headers: HeaderSet | None, defines: Sequence[str]) -> Path:

@@ -19,7 +19,7 @@ from vitforge.csim.headers import HEADER_SETS, OWN, check_header_names
 from vitforge.csim.kernels import check_patch_embedding, datapath_checks
 from vitforge.csim.model_run import timed_model
 from vitforge.csim.observe import golden_tensors
-from vitforge.csim.project import load_project
+from vitforge.csim.project import link_if_exact, load_project
 from vitforge.csim.units import UnitBench
 from vitforge.design.design import Design
 from vitforge.errors import ConfigError
@@ -141,6 +141,7 @@ def csim(
         checks[name], speed[name] = check_library(
             project.design, blob, library, model, pictures, told, warm_up=name == OWN
         )
+    link_if_exact(project, checks)
     return CsimResult(
         checks=checks,
         images=count,

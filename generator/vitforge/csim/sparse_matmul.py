@@ -10,10 +10,9 @@ from pathlib import Path
 from vitforge.csim.checks import OverlayCsimResult, run_checks
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.csim.headers import HEADER_SETS, OWN, check_header_names
-from vitforge.csim.project import load_sparse_matmul_project
+from vitforge.csim.project import link_if_exact, load_sparse_matmul_project
 from vitforge.csim.sparse_matmul_checks import sparse_matmul_checks
 from vitforge.csim.sparse_matmul_library import SparseMatmulLibrary
-from vitforge.deploy.manifest import link_library
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -45,6 +44,5 @@ def csim_sparse_matmul(
             notify(what, done, total)
 
         checks[name] = run_checks(library, sparse_matmul_checks(library), told)
-    if OWN in headers and not any(check.mismatches for check in checks[OWN]):
-        link_library(Path(directory) / "overlay", project.compile())  # so that the driver finds it on a PC
+    link_if_exact(project, checks)
     return OverlayCsimResult(checks=checks, seconds=time.perf_counter() - start)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from vitforge.stories.attention import GoldenAttention
+from vitforge.stories.attention import SETTINGS, GoldenAttention
 from vitforge.stories.evaluate import Evaluation, accuracy, evaluate, held_out
 from vitforge.stories.network import Answers, Memory, MemoryNetwork, attend_exactly, attention_weights
 from vitforge.stories.world import KINDS, Question, Statement, Story, make_stories, make_story
 
 __all__ = [
     "KINDS",
+    "SETTINGS",
     "Answers",
     "Evaluation",
     "GoldenAttention",

@@ -13,6 +13,12 @@ from vitforge.golden.arith import Int64
 from vitforge.stories.network import Float64, attention_weights
 from vitforge_host.fixed_point import decode, encode
 
+SETTINGS: dict[str, tuple[float | None, float | None]] = {  # M as a share of the rows, T in percent; as in the paper
+    "exact": (None, None),
+    "conservative": (0.5, 5.0),
+    "aggressive": (0.125, 10.0),
+}
+
 
 def iterations(n: int, fraction: float) -> int:
     """M for n statements: ``fraction`` of n rounded down, at least 1."""
