@@ -55,6 +55,8 @@ class VitAccelerator(Accelerator):
     ...     best = accelerator.top_k(Image.open("cat.jpg"), 5)[0]  # five of index, label, probability
     """
 
+    KERNEL = VIT
+
     def __init__(
         self,
         bitfile: str | Path,
@@ -67,8 +69,8 @@ class VitAccelerator(Accelerator):
         wait: str = "auto",
     ) -> None:
         self._manifest, content = _read(Path(blob_path))
-        check_design(Path(bitfile), str(self._manifest["design_hash"]), VIT)
-        super().__init__(VIT, bitfile, device, batch, timeout_s, wait)
+        check_design(Path(bitfile), str(self._manifest["design_hash"]), self.KERNEL)
+        super().__init__(bitfile, device, batch, timeout_s, wait)
         try:
             self._prepare(content, clock_mhz)
         except BaseException:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vitforge.boards import Board
 from vitforge.deploy.handoff import OVERLAY_NAME
 from vitforge.design.registers import SIM_SYMBOL
 from vitforge.errors import OutputError
@@ -40,6 +41,11 @@ def named_files(handoff: str, manifest: str) -> dict[str, bytes]:
         f"{OVERLAY_NAME}.bit": stub_bitfile(text),
         f"{OVERLAY_NAME}.sim.json": manifest.encode("utf-8"),
     }
+
+
+def board_names(board: Board) -> dict[str, str | None]:
+    """How the description beside an overlay names the board that it is for; PYNQ's name may not be known to us."""
+    return {"board": board.name, "pynq_board": board.pynq_board}
 
 
 def link_library(directory: Path, library: Path) -> None:
