@@ -22,6 +22,7 @@ from vitforge.cli.estimate import estimate
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
 from vitforge.cli.lint import lint
+from vitforge.cli.package import package
 from vitforge.cli.prune import prune
 from vitforge.cli.quantize import quantize
 from vitforge.cli.report import report
@@ -108,6 +109,23 @@ def main() -> None:
     """
 
 
-COMMANDS = (demo, init, generate, csim, lint, trace, estimate, build, report, quantize, prune, blob, a3, boards, doctor)
+COMMANDS = (
+    demo,
+    init,
+    generate,
+    csim,
+    lint,
+    trace,
+    estimate,
+    build,
+    package,
+    report,
+    quantize,
+    prune,
+    blob,
+    a3,
+    boards,
+    doctor,
+)
 for command in COMMANDS:
     main.add_command(command)

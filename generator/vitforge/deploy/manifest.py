@@ -51,13 +51,18 @@ def board_names(board: Board) -> dict[str, str | None]:
 def link_library(directory: Path, library: Path) -> None:
     """Enter ``library`` into the manifest of an overlay written before it was built."""
     path = directory / f"{OVERLAY_NAME}.sim.json"
+    write_files(directory, {path.name: with_library(path, relative_to(library, directory))})
+
+
+def with_library(path: Path, library: str) -> bytes:
+    """The manifest ``path`` with ``library``, relative to its folder. Raises OutputError if it is not one of ours."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         (entry,) = document["ip"].values()
-        entry["lib"] = relative_to(library, directory)
+        entry["lib"] = library
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(f"{path} is no simulation manifest of ours ({error}); generate the project again") from None
-    write_files(directory, {path.name: (json.dumps(document, indent=2) + "\n").encode("utf-8")})
+    return (json.dumps(document, indent=2) + "\n").encode("utf-8")
 
 
 def relative_to(library: Path, directory: Path) -> str:
