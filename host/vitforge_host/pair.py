@@ -47,6 +47,13 @@ def check_pair(bitfile: Path) -> None:
         raise OverlayError(f"{bitfile} is for part {header.part}, and {handoff.name} beside it for {part}; {_TOGETHER}")
 
 
+def check_part(bitfile: Path, part: str) -> None:
+    """Raise OverlayError if the header of ``bitfile`` names another part than ``part``, in full."""
+    header = None if is_stub(bitfile) else read_header(bitfile)
+    if header and not _letters(part).startswith(_letters(header.part)):
+        raise OverlayError(f"{bitfile} is for part {header.part}, and the board has {part}; build it for this board")
+
+
 def check_design(bitfile: Path, design_hash: str, kernel: Identity) -> None:
     """Raise IdentityError if the description beside ``bitfile`` is of another design than ``design_hash``.
 

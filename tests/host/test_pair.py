@@ -92,7 +92,7 @@ def test_listed_checksums_must_hold(
     subprocess.run(["sha256sum", "--check", "x.sha256"], cwd=tmp_path, check=True, capture_output=True)
     check_pair(path)
     (tmp_path / "x.hwh").write_text(hwh(*ZCU104).replace("vitforge", "other"))  # of another build of the same part
-    with pytest.raises(OverlayError, match="x.hwh is not the file that x.sha256 beside it lists; copy both"):
+    with pytest.raises(OverlayError, match="x.hwh is not the file that x.sha256 beside it lists; copy all files"):
         VitAccelerator(path, blob_path, untouchable)
     (tmp_path / "x.sha256").write_text("nonsense")
     with pytest.raises(OverlayError, match="x.bit is not the file that x.sha256"):

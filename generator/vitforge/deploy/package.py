@@ -95,10 +95,8 @@ def _names(directories: Sequence[Path], names: Sequence[str]) -> list[str]:
         raise ConfigError("no project was given; name at least one directory that vitforge generate wrote")
     if names and len(names) != len(directories):
         raise ConfigError(f"{len(names)} names for {len(directories)} projects; give one for each, or none")
-    chosen = [
-        check_name(name, "the overlay name") if names else check_name(name, "the overlay name (give another by --name)")
-        for name in (names or [directory.resolve().name for directory in directories])
-    ]
+    what = "overlay name" if names else "overlay name, from the directory,"
+    chosen = [check_name(name, what) for name in names or [directory.resolve().name for directory in directories]]
     twice = [name for name in chosen if chosen.count(name) > 1]
     if twice:
         raise ConfigError(f"two overlays are named {twice[0]!r}; give each its own with --name")
@@ -108,10 +106,10 @@ def _names(directories: Sequence[Path], names: Sequence[str]) -> list[str]:
 def _check_boards(found: Sequence[Payload]) -> None:
     first = found[0]
     for other in found[1:]:
-        if other.board != first.board:
+        if other.board.name != first.board.name:
             raise ConfigError(
                 f"a wheel is for one board; {first.directory} is for {first.board.name}, and {other.directory} for "
-                f"{other.board.name}{' with other facts' if other.board.name == first.board.name else ''}"
+                f"{other.board.name}; make a wheel of each"
             )
 
 

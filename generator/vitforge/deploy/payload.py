@@ -25,7 +25,7 @@ from vitforge.design.identity import design_hash
 from vitforge.errors import ConfigError
 from vitforge_host.blob import read_blob
 from vitforge_host.identity import KERNELS, Identity
-from vitforge_host.pair import CHECKSUMS, check_design, check_pair, checksum_lines
+from vitforge_host.pair import CHECKSUMS, check_design, check_pair, check_part, checksum_lines
 from vitforge_host.stub import is_stub
 
 NOTEBOOKS = "host/notebooks"
@@ -82,6 +82,7 @@ def payload(directory: Path, name: str) -> Payload:
     bitfile = directory / "overlay" / f"{OVERLAY_NAME}.bit"
     parts = {suffix: _read(bitfile.with_suffix(suffix)) for suffix in (".bit", ".hwh", kernel.suffix)}
     check_pair(bitfile)
+    check_part(bitfile, project.design.board.part)
     check_design(bitfile, digest.hex(), kernel)
     described = json.loads(parts[kernel.suffix]) | board_names(project.design.board)
     parts[kernel.suffix] = (json.dumps(described, indent=2) + "\n").encode()
