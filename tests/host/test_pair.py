@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from vitforge_host import IdentityError, OverlayError, VitAccelerator
-from vitforge_host.pair import BitHeader, check_pair, checksum_file, read_header
+from vitforge_host.pair import BitHeader, check_pair, check_part, checksum_file, read_header
 from vitforge_host.sim import SimDevice
 
 ZCU104 = ("zynquplus", "xczu7ev", "ffvc1156", "-2-e")
@@ -75,6 +75,13 @@ def test_a_bitstream_for_another_part_is_refused(
     path = pair(bit(part), hwh(*ZCU104))
     with pytest.raises(OverlayError, match=f"x.bit is for part {part}, and x.hwh beside it for xczu7ev"):
         VitAccelerator(path, blob_path, untouchable)
+
+
+def test_a_bitstream_must_be_for_the_part_of_the_board(pair: Callable[..., Path]) -> None:
+    path = pair(bit("7z020clg400"), hwh(*PYNQ_Z2))
+    check_part(path, "xc7z020clg400-1")
+    with pytest.raises(OverlayError, match="x.bit is for part 7z020clg400, and the board has xczu7ev-ffvc1156-2-e"):
+        check_part(path, "xczu7ev-ffvc1156-2-e")
 
 
 def test_what_has_no_header_is_left_to_pynq(pair: Callable[..., Path], tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from vitforge.deploy.package import package
 
 OLD, NEW = "3.0.1", "4.0.0"  # of pynq
 OLDEST = {  # release of Python -> what the oldest image has, as far as it exists for this Python
-    "3.10": ("numpy==1.21.5", "pynqmetadata==0.1.2", "pynqutils==0.1.1", "pydantic==1.9.1"),
+    "3.10": ("numpy==1.21.5", "pynqmetadata==0.1.2", "pynqutils==0.1.1", "pydantic==1.9.1", "ipython<9"),
     "3.11": ("numpy==1.23.2",),
     "3.12": ("numpy==1.26.0",),
 }
