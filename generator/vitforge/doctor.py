@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib import metadata
 
 from vitforge.boards import list_boards, load_board
+from vitforge.deploy.wheel import DISTRIBUTION
 from vitforge.errors import ConfigError, ToolError
 from vitforge.resources import data_dir
 from vitforge.vendor.tools import CURE, OLDEST, find_tool
@@ -36,6 +37,7 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *(_package(*entry) for entry in PACKAGES),
+        _driver(),
         _compiler(),
         _program("make", "make demo, make test; vendor flow", "apt install make"),
         _amd_headers(),
@@ -66,6 +68,14 @@ def _package(name: str, purpose: str, cure: str) -> Finding:
     except metadata.PackageNotFoundError:
         version = ""
     return Finding(name=name, found=bool(version), detail=version, purpose=purpose, cure=cure, required=True)
+
+
+def _driver() -> Finding:
+    """A wheel for a board that is installed beside vitforge has overwritten its driver, or hides it."""
+    cure = f"pip uninstall {DISTRIBUTION}, install vitforge again, and give wheels for a board their own environment"
+    found = not _package(DISTRIBUTION, "", "").found
+    detail = "that of vitforge" if found else ""
+    return Finding(name="driver", found=found, detail=detail, purpose="the simulated board", cure=cure, required=True)
 
 
 def _compiler() -> Finding:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,19 +56,29 @@ def installed_overlays(root: Path | None = None) -> list[InstalledOverlay]:
 
 
 def find_installed(name: str | None = None, kernel: Identity | None = None) -> InstalledOverlay:
-    """The overlay ``name``, or the only one of ``kernel``.
+    """The overlay ``name``, which must be of ``kernel`` if that is given; without a name the only one there is.
 
     Raises OverlayError if there is none, or if there are several and no name was given.
     """
     known = installed_overlays()
-    wanted = [overlay for overlay in known if kernel is None or overlay.description.kernel == kernel]
-    chosen = [overlay for overlay in wanted if name in (None, overlay.name)]
-    if len(chosen) == 1:
-        return chosen[0]
-    what = f"overlay of the kernel {kernel.name}" if kernel else "overlay"
-    names = ", ".join(overlay.name for overlay in wanted)
+    if not known:
+        raise OverlayError(f"no overlay is installed; {HOW_TO_INSTALL}")
+    names = ", ".join(overlay.name for overlay in known)
+    if name is None:
+        return _only([one for one in known if kernel is None or one.description.kernel == kernel], kernel, names)
+    named = next((overlay for overlay in known if overlay.name == name), None)
+    if named is None:
+        raise OverlayError(f"no overlay {name!r} is installed; there are {names}")
+    found = named.description.kernel
+    if kernel is not None and found != kernel:
+        raise OverlayError(f"the overlay {name} is of the kernel {found.name}, and this opens those of {kernel.name}")
+    return named
+
+
+def _only(wanted: Sequence[InstalledOverlay], kernel: Identity | None, names: str) -> InstalledOverlay:
+    what = f"of the kernel {kernel.name} " if kernel else ""
     if not wanted:
-        raise OverlayError(f"no {what} is installed; {HOW_TO_INSTALL}")
-    if name is not None:
-        raise OverlayError(f"no {what} {name!r} is installed; there are {names}")
-    raise OverlayError(f"several overlays are installed ({names}); say which")
+        raise OverlayError(f"no overlay {what}is installed; there are {names}")
+    if len(wanted) > 1:
+        raise OverlayError(f"several overlays {what}are installed ({', '.join(one.name for one in wanted)}); name one")
+    return wanted[0]

@@ -162,7 +162,7 @@ print(Overlay("stories.bit").bitfile_name)
         "(28, 28, 1)",
         "32 4",
         "128",
-        "no overlay of the kernel a3 'digits' is installed; there are stories",
+        "the overlay digits is of the kernel vit, and this opens those of a3",
         str(board.site / "vitforge_host" / "overlays" / "stories" / "stories.bit"),
     ], done.stderr
 

@@ -52,3 +52,14 @@ def test_a_board_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: 
     found = findings(monkeypatch)["board files"]
     assert found.required and not found.found
     assert "broken.toml: is not a TOML file" in found.cure
+
+
+def test_a_wheel_for_a_board_beside_vitforge_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(monkeypatch)["driver"].found
+    folder = tmp_path / "vitforge_host-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: vitforge-host\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = findings(monkeypatch)["driver"]
+    assert found.required and not found.found
+    assert "pip uninstall vitforge-host" in found.cure

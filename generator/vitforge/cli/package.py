@@ -41,5 +41,5 @@ def package(directories: tuple[Path, ...], output: Path | None, names: tuple[str
         f"overlay {one.name}": f"{one.kernel.name}, {'bitstream' if one.is_bitstream else 'for the simulated board'}"
         for one in result.payloads
     }
-    print_facts(str(result.wheel), {"bytes": result.size, "board": result.payloads[0].board.title, **overlays})
+    print_facts(f"wheel for {result.payloads[0].board.title}", {"bytes": result.size, **overlays})
     click.echo(f"install it with: pip install --no-index --no-deps {result.wheel}")

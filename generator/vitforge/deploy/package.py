@@ -14,11 +14,10 @@ from pathlib import Path
 from vitforge import __version__
 from vitforge.codegen.project import host_files
 from vitforge.deploy.payload import Payload, payload
-from vitforge.deploy.wheel import WheelFacts, wheel_bytes
+from vitforge.deploy.wheel import DISTRIBUTION, WheelFacts, wheel_bytes
 from vitforge.errors import ConfigError, OutputError
 from vitforge.names import check_name
 
-DISTRIBUTION = "vitforge-host"  # always the same, so that a wheel takes the place of the one before
 _PACKAGE = "vitforge_host"
 _DIGITS = 12  # of the hash in the version
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -135,7 +134,6 @@ def _facts(found: Sequence[Payload], files: Mapping[str, bytes]) -> WheelFacts:
         entry_points["pynq.notebooks"] = {"vitforge": f"{_PACKAGE}.notebooks"}
     simulated = any(not one.is_bitstream for one in found)
     return WheelFacts(
-        distribution=DISTRIBUTION,
         version=f"{__version__}+{label}.h{digest.hexdigest()[:_DIGITS]}",
         summary=f"vitforge driver and overlays for {board.title}: {', '.join(one.name for one in found)}",
         generator=f"vitforge {__version__}",

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+DISTRIBUTION = "vitforge-host"  # always the same, so that a wheel takes the place of the one before
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can have
 _MODE = stat.S_IFREG | 0o644
 
@@ -23,7 +24,6 @@ _MODE = stat.S_IFREG | 0o644
 class WheelFacts:
     """What the metadata of a wheel says."""
 
-    distribution: str
     version: str  # PEP 440, normalised
     summary: str
     generator: str
@@ -37,7 +37,7 @@ class WheelFacts:
     @property
     def stem(self) -> str:
         """Of the file name, and of the folder with the metadata."""
-        return f"{self.distribution.replace('-', '_')}-{self.version}"
+        return f"{DISTRIBUTION.replace('-', '_')}-{self.version}"
 
     @property
     def tag(self) -> str:
@@ -66,7 +66,7 @@ def wheel_bytes(facts: WheelFacts, files: Mapping[str, bytes]) -> bytes:
 def _metadata(facts: WheelFacts) -> dict[str, str]:
     metadata = [
         "Metadata-Version: 2.4",
-        f"Name: {facts.distribution}",
+        f"Name: {DISTRIBUTION}",
         f"Version: {facts.version}",
         f"Summary: {facts.summary}",
         f"Requires-Python: {facts.requires_python}",
