@@ -53,6 +53,11 @@ class VitAccelerator(Accelerator):
     >>> with VitAccelerator("overlay/vitforge.bit", "weights/vitforge.blob") as accelerator:
     ...     digits = accelerator.classify(images)  # (n, H, W, C) uint8 -> (n,) int64
     ...     best = accelerator.top_k(Image.open("cat.jpg"), 5)[0]  # five of index, label, probability
+
+    What a wheel of `vitforge package` brought is opened by name, or without one if it is the only one:
+
+    >>> with VitAccelerator.installed("my-project") as accelerator:
+    ...     digits = accelerator.classify(images)
     """
 
     KERNEL = VIT

@@ -141,9 +141,17 @@ def _facts(found: Sequence[Payload], files: Mapping[str, bytes]) -> WheelFacts:
         requires=("numpy>=1.21",),  # pynq is part of the board's image
         platform=sysconfig.get_platform().replace("-", "_").replace(".", "_") if simulated else "any",
         licence="Apache-2.0",
-        licence_text=metadata.distribution("vitforge").read_text("licenses/LICENSE"),
+        licence_text=_licence(),
         entry_points=entry_points,
     )
+
+
+def _licence() -> str | None:
+    """As it was installed with vitforge; None if this runs without having been installed."""
+    try:
+        return metadata.distribution("vitforge").read_text("licenses/LICENSE")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _write(output: Path, facts: WheelFacts, content: bytes) -> Path:
