@@ -185,11 +185,16 @@ def test_wrong_use_gets_one_sentence(
     assert not (tmp_path / "wheel").exists()
 
 
-def test_a_directory_whose_name_is_none_needs_one(project: Path, tmp_path: Path, vitforge: Vitforge) -> None:
+def test_overlays_have_the_names_of_directories_as_far_as_they_can(
+    project: Path, tmp_path: Path, vitforge: Vitforge
+) -> None:
     renamed = project.rename(tmp_path / "My Project")
-    done = vitforge("package", renamed, "-o", tmp_path / "wheel")
-    assert done.code == 2 and "overlay name, from the directory, 'My Project' is not allowed" in done.err
-    assert vitforge("package", renamed, "-o", tmp_path / "wheel", "--name", "mine").code == 0
+    done = vitforge("package", renamed, "-o", tmp_path / "wheel", "--json")
+    assert json.loads(done.out)["overlays"][0]["name"] == "my-project"
+    numbered = renamed.rename(tmp_path / "2026")
+    done = vitforge("package", numbered, "-o", tmp_path / "other")
+    assert done.code == 2 and "2026 cannot be an overlay's, which is a lower-case letter, then" in done.err
+    assert vitforge("package", numbered, "-o", tmp_path / "other", "--name", "mine").code == 0
 
 
 def test_another_wheel_is_not_overwritten(projects: dict[str, Path], tmp_path: Path, vitforge: Vitforge) -> None:

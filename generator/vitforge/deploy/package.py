@@ -16,7 +16,7 @@ from vitforge.codegen.project import host_files
 from vitforge.deploy.payload import Payload, payload
 from vitforge.deploy.wheel import DISTRIBUTION, WheelFacts, wheel_bytes
 from vitforge.errors import ConfigError, OutputError
-from vitforge.names import check_name
+from vitforge.names import NAME_RULE, check_name, is_name, safe_name
 
 _PACKAGE = "vitforge_host"
 _DIGITS = 12  # of the hash in the version
@@ -60,7 +60,7 @@ def package(
 ) -> PackageResult:
     """Writes the wheel of the projects in ``directories`` into the directory ``output``.
 
-    names : of the overlays, one a project; by default those of the directories
+    names : of the overlays, one a project; by default those of the directories, in lower case
 
     Raises
     ------
@@ -94,12 +94,22 @@ def _names(directories: Sequence[Path], names: Sequence[str]) -> list[str]:
         raise ConfigError("no project was given; name at least one directory that vitforge generate wrote")
     if names and len(names) != len(directories):
         raise ConfigError(f"{len(names)} names for {len(directories)} projects; give one for each, or none")
-    what = "overlay name" if names else "overlay name, from the directory,"
-    chosen = [check_name(name, what) for name in names or [directory.resolve().name for directory in directories]]
+    if names:
+        chosen = [check_name(name, "overlay name") for name in names]
+    else:
+        chosen = [_own_name(directory) for directory in directories]
     twice = [name for name in chosen if chosen.count(name) > 1]
     if twice:
         raise ConfigError(f"two overlays are named {twice[0]!r}; give each its own with --name")
     return chosen
+
+
+def _own_name(directory: Path) -> str:
+    """That of the directory, as far as it can be one."""
+    name = safe_name(directory.resolve().name)
+    if not is_name(name):
+        raise ConfigError(f"the name of {directory} cannot be an overlay's, which is {NAME_RULE}; give one with --name")
+    return name
 
 
 def _check_boards(found: Sequence[Payload]) -> None:
