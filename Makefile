@@ -7,12 +7,13 @@ READY := .venv/ready
 CHECK_PYTHON := import sys; sys.exit(sys.version_info < (3, 10) and "vitforge needs Python 3.10 or newer: make PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint docs format clean
+.PHONY: help demo test test-train test-pynq3 lint docs format clean
 
 help:
 	@echo "make demo        the whole way on the model that ships: quantise, generate, csim, simulated board"
 	@echo "make test        all tests but those of training"
 	@echo "make test-train  those that need PyTorch too, which is large"
+	@echo "make test-pynq3  the wheel for a board under pynq 3.0.1 and 4.0.0, which it downloads"
 	@echo "make lint        ruff and mypy"
 	@echo "make docs        the site, into build/docs"
 	@echo "make format      let ruff rewrite the Python files"
@@ -35,6 +36,10 @@ test: $(READY)
 test-train: $(READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test,train]'
 	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress
+
+# The board's images have Python 3.10 and 3.12: STACKS='--python python3.10'.
+test-pynq3: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m package.board_stacks $(STACKS)
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet

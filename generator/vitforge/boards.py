@@ -30,6 +30,7 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 PartName = Annotated[str, Field(pattern=r"^[a-z0-9][a-zA-Z0-9-]{3,47}$")]
 BoardPart = Annotated[str, Field(pattern=r"^[a-z0-9.]+:[a-zA-Z0-9_.-]+:[a-z0-9_]+$")]
 OneLine = Annotated[str, Field(pattern=r"^[\w ().,;:/+-]{1,80}$")]
+PynqBoard = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
@@ -52,6 +53,7 @@ class Board:
     pll_mhz: Positive  # the PLL that PL clocks are divided from, in the usual preset
     clock_mhz: Positive  # PL clock that a design gets unless told otherwise
     pynq_image: OneLine
+    pynq_board: PynqBoard | None = None  # what the image's environment has as BOARD; None = not known to us
     board_part: BoardPart | None = None  # of Vivado's board files, without a version; a bitstream needs its preset
     caps: dict[str, Share] = field(default_factory=lambda: dict(DEFAULT_CAPS), hash=False)
 

@@ -8,11 +8,15 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 
-from vitforge.errors import ToolError
+from vitforge.boards import list_boards, load_board
+from vitforge.deploy.wheel import DISTRIBUTION
+from vitforge.errors import ConfigError, ToolError
+from vitforge.resources import data_dir
 from vitforge.vendor.tools import CURE, OLDEST, find_tool
+from vitforge_host.finding import Finding
 
 _EXTRAS = "pip install 'vitforge[sim]' (in a checkout: pip install -e '.[sim,test]')"
 
@@ -25,30 +29,21 @@ PACKAGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing looked for."""
-
-    name: str
-    found: bool
-    detail: str  # version or place if found
-    purpose: str
-    cure: str  # what to do if it is not found
-    required: bool  # whether `vitforge demo` needs it
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
-
-
 def examine() -> list[Finding]:
-    """Look for everything that any command needs; takes about a second and changes nothing."""
+    """Look for everything that any command needs; takes about a second and changes nothing.
+
+    A finding is required if `vitforge demo` needs it.
+    """
     return [
         _python(),
         *(_package(*entry) for entry in PACKAGES),
+        _driver(),
         _compiler(),
         _program("make", "make demo, make test; vendor flow", "apt install make"),
         _amd_headers(),
+        _board_files(),
         _optional("libclang", "vitforge lint", "pip install 'vitforge[lint]'"),
+        _optional("sphinx", "make docs", "pip install -e '.[docs]' in a checkout"),
         _vendor("v++", "synthesis"),
         _vendor("vitis-run", "cosimulation, IP export"),
         _vendor("vitis_hls", "the same, of releases before 2024.1"),
@@ -73,6 +68,14 @@ def _package(name: str, purpose: str, cure: str) -> Finding:
     except metadata.PackageNotFoundError:
         version = ""
     return Finding(name=name, found=bool(version), detail=version, purpose=purpose, cure=cure, required=True)
+
+
+def _driver() -> Finding:
+    """A wheel for a board that is installed beside vitforge has overwritten its driver, or hides it."""
+    cure = f"pip uninstall {DISTRIBUTION}, install vitforge again, and give wheels for a board their own environment"
+    found = not _package(DISTRIBUTION, "", "").found
+    detail = "that of vitforge" if found else ""
+    return Finding(name="driver", found=found, detail=detail, purpose="the simulated board", cure=cure, required=True)
 
 
 def _compiler() -> Finding:
@@ -100,6 +103,18 @@ def _vendor(name: str, purpose: str) -> Finding:
         cure = f"{tool.path} is {tool.release}, and {year}.{release} is the oldest that works; {CURE}"
         return _tool(name, "", purpose, cure, required=False)
     return _tool(name, f"{tool.release}, {tool.path}", purpose, CURE, required=False)
+
+
+def _board_files() -> Finding:
+    """Whether all boards that ship can be read."""
+    names = list_boards()
+    try:
+        for name in names:
+            load_board(name)
+    except ConfigError as error:
+        return _tool("board files", "", "vitforge generate", str(error), required=True)
+    cure = f"there is none in {data_dir('boards')}; install vitforge again"
+    return _tool("board files", ", ".join(names), "vitforge generate", cure, required=True)
 
 
 def _optional(name: str, purpose: str, cure: str) -> Finding:

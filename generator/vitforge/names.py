@@ -7,13 +7,22 @@ import re
 
 from vitforge.errors import ConfigError
 
-NAME_RULE = "a lower-case letter, then up to 31 lower-case letters, digits, '_' or '-'"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_LONGEST = 32
+NAME_RULE = f"a lower-case letter, then up to {_LONGEST - 1} lower-case letters, digits, '_' or '-'"
+_NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{_LONGEST - 1}}}")
 
 
 def is_name(text: str) -> bool:
     """Whether ``text`` keeps `NAME_RULE`, whole (a trailing newline does not pass)."""
     return _NAME.fullmatch(text) is not None
+
+
+def safe_name(text: str) -> str:
+    """``text`` in lower case, with '-' for what a name must not have, cut to size: "My Project" is my-project.
+
+    It need not be a name: one cannot begin with a digit.
+    """
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:_LONGEST]
 
 
 def check_name(text: str, what: str = "name") -> str:

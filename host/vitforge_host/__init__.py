@@ -18,12 +18,14 @@ from vitforge_host.errors import (
     HostError,
     IdentityError,
     InputError,
+    MissingError,
     OverlayError,
     ResultError,
     SaturationWarning,
     SimulationError,
     TransferError,
 )
+from vitforge_host.installed import InstalledOverlay, find_installed, installed_overlays
 from vitforge_host.predictions import Prediction, Predictions
 from vitforge_host.sparse_matmul import MatmulStatistics, SparseMatmul
 from vitforge_host.sparse_matrix import PackedMatrix, pack_matrix, prune_two_of_four
@@ -39,8 +41,10 @@ __all__ = [
     "HostError",
     "IdentityError",
     "InputError",
+    "InstalledOverlay",
     "LoadReport",
     "MatmulStatistics",
+    "MissingError",
     "OverlayError",
     "PackedMatrix",
     "Prediction",
@@ -52,6 +56,8 @@ __all__ = [
     "Statistics",
     "TransferError",
     "VitAccelerator",
+    "find_installed",
+    "installed_overlays",
     "pack_matrix",
     "prune_two_of_four",
 ]

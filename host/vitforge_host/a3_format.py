@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vitforge_host.format_file import read_format_file
+from vitforge_host.identity import A3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +46,4 @@ class A3Format:
 
 def read_format(path: Path) -> A3Format:
     """The format in the file ``path``. Raises OverlayError if it is missing or not one of ours."""
-    return read_format_file(path, A3Format, "a3", "an A3 overlay")
+    return read_format_file(path, A3Format, A3)

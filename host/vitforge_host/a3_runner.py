@@ -19,12 +19,14 @@ OUTPUTS = ("status", "candidates", "kept", "cycles")
 class A3Runner(PacketRunner):
     """An opened A3 overlay; its constructor identifies it."""
 
+    KERNEL = A3_IDENTITY
+
     def __init__(
         self, bitfile: str | Path, device: Any, batch: int, timeout_s: float, clock_mhz: float | None, wait: str
     ) -> None:
-        super().__init__(A3_IDENTITY, Registers(INPUTS, OUTPUTS), bitfile, device, batch, timeout_s, wait)
+        super().__init__(Registers(INPUTS, OUTPUTS), bitfile, device, batch, timeout_s, wait)
         try:
-            self._format: A3Format = read_format(self._beside(".a3.json"))
+            self._format: A3Format = read_format(self._beside(self.KERNEL.suffix))
             self._open(self._format, clock_mhz, {"op": IDENTIFY})
         except BaseException:
             self.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from vitforge_host.errors import (
     TransferError,
 )
 from vitforge_host.identity import REGISTERS, Identity, check_identity
+from vitforge_host.installed import find_installed
 from vitforge_host.overlay import AcceleratorIp, load_overlay
 from vitforge_host.stopwatch import Stopwatch
 from vitforge_host.waiting import Poller, Waiter, check_wait, make_waiter
@@ -38,14 +39,14 @@ T = TypeVar("T")
 
 
 class Accelerator:
-    """One of our kernels, of type ``kernel``, in the overlay ``bitfile``; the other arguments as drivers say.
+    """One of our kernels in the overlay ``bitfile``; the other arguments as drivers say.
 
-    Subclasses prepare it in their constructor and call `close` if that fails.
+    Subclasses say which kernel in `KERNEL`, prepare it in their constructor and call `close` if that fails.
     """
 
-    def __init__(
-        self, kernel: Identity, bitfile: str | Path, device: Any, batch: int, timeout_s: float, wait: str
-    ) -> None:
+    KERNEL: ClassVar[Identity]
+
+    def __init__(self, bitfile: str | Path, device: Any, batch: int, timeout_s: float, wait: str) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise InputError(f"batch is {batch!r}; it must be a whole number of at least 1")
         if not timeout_s > 0:
@@ -54,7 +55,6 @@ class Accelerator:
         self.batch = self._wanted_batch = int(batch)
         self.timeout_s = float(timeout_s)
         self.clock_mhz = 0.0
-        self._kernel = kernel
         self._lock = threading.Lock()
         self._unusable = ""  # why, once it is
         self._buffers: list[Any] = []
@@ -64,10 +64,33 @@ class Accelerator:
         self._transferring = Stopwatch()
         self._overlay = load_overlay(bitfile, device)
 
+    @classmethod
+    def installed(cls: type[Self], name: str | None = None, device: Any = None, **options: Any) -> Self:
+        """Open an overlay that was installed with this package, on a board or on the simulated one.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the overlay; may be left out if only one of this kernel is installed.
+        device : pynq.Device, optional
+            Default: pynq's active device.
+        options
+            As the constructor takes them: ``batch``, ``timeout_s``, ``clock_mhz``, ``wait``.
+
+        Raises
+        ------
+        OverlayError
+            If there is no such overlay, or for several and no name; else as the constructor does.
+        """
+        found = find_installed(name, cls.KERNEL)
+        if found.blob is not None:
+            options["blob_path"] = found.blob
+        return cls(found.bitfile, device=device, **options)
+
     # --- setup -----------------------------------------------------------------------------------------------------
     def _find_ip(self, registers: list[str], wanted_mhz: float | None) -> None:
         """Find the IP, which must have ``registers`` beside those that all have, and set its clock."""
-        self._ip = AcceleratorIp(self._overlay, self._kernel.ip_type)
+        self._ip = AcceleratorIp(self._overlay, self.KERNEL.ip_type)
         self._ip.require(["CTRL", *registers, *REGISTERS, *(f"{name}_ctrl" for name in REGISTERS)])
         self.clock_mhz = self._set_clock(wanted_mhz)
         self._waiter = make_waiter(self._wait_mode, self._overlay, self._ip)
@@ -99,7 +122,7 @@ class Accelerator:
 
     def _check_identity(self, design_hash: str) -> None:
         """After a launch, which fills the identity registers."""
-        check_identity({name: self._ip.read_output(name) for name in REGISTERS}, design_hash, self._kernel)
+        check_identity({name: self._ip.read_output(name) for name in REGISTERS}, design_hash, self.KERNEL)
 
     def _set_clock(self, wanted_mhz: float | None) -> float:
         limit = self._ip.clock_mhz
@@ -181,7 +204,7 @@ class Accelerator:
         advice = (
             "the start was not taken or AP_DONE was read by someone else; use only one driver on an IP"
             if control & IDLE
-            else f"raise timeout_s if the batch is that long, else check that overlay and {self._kernel.partner} are "
+            else f"raise timeout_s if the batch is that long, else check that overlay and {self.KERNEL.partner} are "
             "of one project and that the PL clock runs, and open the accelerator again to reload the overlay"
         )
         return (

@@ -53,7 +53,14 @@ class VitAccelerator(Accelerator):
     >>> with VitAccelerator("overlay/vitforge.bit", "weights/vitforge.blob") as accelerator:
     ...     digits = accelerator.classify(images)  # (n, H, W, C) uint8 -> (n,) int64
     ...     best = accelerator.top_k(Image.open("cat.jpg"), 5)[0]  # five of index, label, probability
+
+    What a wheel of `vitforge package` brought is opened by name, or without one if it is the only one:
+
+    >>> with VitAccelerator.installed("my-project") as accelerator:
+    ...     digits = accelerator.classify(images)
     """
+
+    KERNEL = VIT
 
     def __init__(
         self,
@@ -67,8 +74,8 @@ class VitAccelerator(Accelerator):
         wait: str = "auto",
     ) -> None:
         self._manifest, content = _read(Path(blob_path))
-        check_design(Path(bitfile), str(self._manifest["design_hash"]), VIT)
-        super().__init__(VIT, bitfile, device, batch, timeout_s, wait)
+        check_design(Path(bitfile), str(self._manifest["design_hash"]), self.KERNEL)
+        super().__init__(bitfile, device, batch, timeout_s, wait)
         try:
             self._prepare(content, clock_mhz)
         except BaseException:

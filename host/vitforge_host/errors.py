@@ -24,6 +24,10 @@ class OverlayError(HostError):
     """The overlay cannot be loaded, or is not one of ours."""
 
 
+class MissingError(OverlayError):
+    """pynq is missing, or a device that it finds."""
+
+
 class IdentityError(HostError):
     """The overlay and what it is used with belong to different designs."""
 
@@ -62,3 +66,10 @@ class WatchdogError(SimulationError):
 
 class KernelFault(SimulationError):
     """The simulated kernel reported a fault, for example a read from an empty stream."""
+
+
+def exit_code(error: HostError) -> int:
+    """Of a command that ends with ``error``: 2 for wrong use or bad input, 3 for something missing, else 1."""
+    if isinstance(error, MissingError):
+        return 3
+    return 2 if isinstance(error, (IdentityError, InputError, OverlayError)) else 1

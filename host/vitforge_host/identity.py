@@ -13,19 +13,32 @@ REGISTERS = ("magic", "version", "hash_lo", "hash_hi")
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells one of our kernels: the type of its IP, and what it reports."""
+    """What tells one of our kernels: its name, the type of its IP, and what it reports."""
 
+    name: str  # as `vitforge generate --kernel` takes it
+    title: str  # of its overlays, in a sentence
     ip_type: str  # vendor:library:name; the version follows
     magic: int
     version: int  # of its registers and of the data that it takes
     partner: str  # what must be of the same design as the overlay
 
+    @property
+    def suffix(self) -> str:
+        """Of the description beside an overlay."""
+        return f".{self.name}.json"
 
-VIT = Identity("vitforge:hls:vitforge_vit", 0x56495446, 4, "the weight blob")  # "VITF"
-A3 = Identity("vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
+
+VIT = Identity("vit", "an overlay", "vitforge:hls:vitforge_vit", 0x56495446, 4, "the weight blob")  # "VITF"
+A3 = Identity("a3", "an A3 overlay", "vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
 SPARSE_MATMUL = Identity(
-    "vitforge:hls:vitforge_sparse_matmul", 0x5646534D, 1, "the .sparse_matmul.json beside it"
-)  # "VFSM"
+    "sparse_matmul",
+    "a sparse_matmul overlay",
+    "vitforge:hls:vitforge_sparse_matmul",
+    0x5646534D,  # "VFSM"
+    1,
+    "the .sparse_matmul.json beside it",
+)
+KERNELS = (VIT, A3, SPARSE_MATMUL)
 
 
 def check_identity(found: Mapping[str, int | None], design_hash: str, kernel: Identity = VIT) -> None:

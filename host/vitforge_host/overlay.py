@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vitforge_host import sim
-from vitforge_host.errors import OverlayError
+from vitforge_host.board import check_board
+from vitforge_host.errors import MissingError, OverlayError
 from vitforge_host.interrupts import in_loop
 from vitforge_host.pair import check_pair
 from vitforge_host.stub import is_stub
@@ -23,31 +24,39 @@ def load_overlay(bitfile: str | Path, device: Any = None) -> Any:
     Raises
     ------
     OverlayError
-        If pynq, a device or a file is missing, the bitstream is only a stub for simulation, or belongs to another .hwh.
+        If pynq, a device or a file is missing (MissingError for the first two), or if the bitstream is only a stub for
+        simulation, belongs to another .hwh, or is for another board.
     """
     if sim.requested():
         sim.register()
     try:
         from pynq import Device, Overlay
     except ImportError as error:
-        raise OverlayError(
+        raise MissingError(
             f"pynq cannot be imported ({error}); it is part of the board image, on a PC: pip install 'vitforge[sim]'"
         ) from None
     if device is None:
         try:
             device = Device.active_device
         except RuntimeError:
-            raise OverlayError(
+            raise MissingError(
                 "pynq finds no device; on a board work as root in the pynq environment, on a PC set VITFORGE_SIM=1"
             ) from None
     path = Path(bitfile)
     if path.is_file() and is_stub(path) and not getattr(device, "simulated", False):
         raise OverlayError(f"{path} is a stub for simulation; build the bitstream with the project's vitis/Makefile")
     check_pair(path)
+    check_board(path, device)
+    if path.is_file() and not is_stub(path) and _cannot_simulate(path, device):
+        raise OverlayError(f"{path} is a bitstream, and this is no board; it runs on the board that it was built for")
     try:
         return Overlay(str(path), device=device)
     except (OSError, RuntimeError, SyntaxError) as error:  # missing, no permission, or a .hwh that is not XML
         raise OverlayError(f"the overlay {path} cannot be loaded: {error}") from error
+
+
+def _cannot_simulate(bitfile: Path, device: Any) -> bool:
+    return getattr(device, "simulated", False) and not bitfile.with_suffix(".sim.json").is_file()
 
 
 class AcceleratorIp:

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from vitforge_host.accelerator import PAUSE_S, Accelerator
 from vitforge_host.errors import InputError, TransferError
-from vitforge_host.identity import Identity
 from vitforge_host.packet_dma import PacketDma
 
 _SHORT, _LONG = 1 << 0, 1 << 1  # bits of status
@@ -60,7 +59,6 @@ class PacketRunner(Accelerator):
 
     def __init__(
         self,
-        kernel: Identity,
         registers: Registers,
         bitfile: str | Path,
         device: Any,
@@ -68,7 +66,7 @@ class PacketRunner(Accelerator):
         timeout_s: float,
         wait: str,
     ) -> None:
-        super().__init__(kernel, bitfile, device, batch, timeout_s, wait)
+        super().__init__(bitfile, device, batch, timeout_s, wait)
         self._registers = registers
 
     def _beside(self, suffix: str) -> Path:

@@ -2,27 +2,28 @@
 """Do the files of an overlay belong together? Told from the files alone, before anything is written to hardware.
 
 * A stub `.bit` holds the SHA-256 of its `.hwh`.
-* ``<overlay>.sha256``, if there, lists both, in the format of ``sha256sum``.
+* ``<overlay>.sha256``, if there, lists both, and what else belongs to them, in the format of ``sha256sum``.
 * The header of a real `.bit` names the part that it is for, as the `.hwh` does.
-* ``<overlay>.vit.json``, if there, holds the hash of the design.
+* The description, if there, holds the hash of the design.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitforge_host.description import read_description
 from vitforge_host.errors import IdentityError, OverlayError
 from vitforge_host.identity import Identity
 from vitforge_host.stub import check_stub, is_stub
 
-CHECKSUMS, DESIGN = ".sha256", ".vit.json"
+CHECKSUMS = ".sha256"
 _HEADER_BYTES = 1024  # of a .bit, far more than its header has
-_TOGETHER = "copy both of one build again"
+_TOGETHER = "copy all files of one build again"
 
 
 @dataclass(frozen=True)
@@ -46,31 +47,34 @@ def check_pair(bitfile: Path) -> None:
         raise OverlayError(f"{bitfile} is for part {header.part}, and {handoff.name} beside it for {part}; {_TOGETHER}")
 
 
+def check_part(bitfile: Path, part: str) -> None:
+    """Raise OverlayError if the header of ``bitfile`` names another part than ``part``, in full."""
+    header = None if is_stub(bitfile) else read_header(bitfile)
+    if header and not _letters(part).startswith(_letters(header.part)):
+        raise OverlayError(f"{bitfile} is for part {header.part}, and the board has {part}; build it for this board")
+
+
 def check_design(bitfile: Path, design_hash: str, kernel: Identity) -> None:
     """Raise IdentityError if the description beside ``bitfile`` is of another design than ``design_hash``.
 
     Without a description only the hardware can tell.
     """
-    path = bitfile.with_suffix(DESIGN)
-    try:
-        found = str(json.loads(path.read_text(encoding="utf-8"))["design_hash"])
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OverlayError(
-            f"{path} does not describe an overlay ({type(error).__name__}: {error}); copy it from the project again"
-        ) from None
-    if found != design_hash:
+    found = read_description(bitfile)
+    if found is not None and found.design_hash != design_hash:
         raise IdentityError(
-            f"the overlay {bitfile} was built for design {found[:16]}…, {kernel.partner} for design "
+            f"the overlay {bitfile} was built for design {found.design_hash[:16]}…, {kernel.partner} for design "
             f"{design_hash[:16]}…; use both of the same generated project"
         )
 
 
 def checksum_file(bitfile: Path) -> str:
-    """Content of ``<overlay>.sha256`` for the pair of ``bitfile``, for ``sha256sum --check``."""
-    names = (bitfile.name, bitfile.with_suffix(".hwh").name)
-    return "".join(f"{_digest(bitfile.with_name(name))}  {name}\n" for name in names)
+    """Content of ``<overlay>.sha256`` for the pair of ``bitfile``."""
+    return checksum_lines({path.name: path.read_bytes() for path in (bitfile, bitfile.with_suffix(".hwh"))})
+
+
+def checksum_lines(files: Mapping[str, bytes]) -> str:
+    """The content of ``files`` by name, for ``sha256sum --check``."""
+    return "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
 
 
 def read_header(bitfile: Path) -> BitHeader | None:
@@ -94,8 +98,9 @@ def _check_sums(bitfile: Path, handoff: Path) -> None:
         raise OverlayError(f"{path} cannot be read ({error}); {_TOGETHER}") from None
     stated = {name.lstrip("*"): digest for digest, _, name in (line.partition(" ") for line in lines)}
     stated = {name.strip(): digest for name, digest in stated.items()}
-    for file in (bitfile, handoff):
-        if stated.get(file.name) != _digest(file):
+    for name in dict.fromkeys([bitfile.name, handoff.name, *filter(None, stated)]):
+        file = bitfile.with_name(Path(name).name)
+        if not file.is_file() or stated.get(name) != _digest(file):
             raise OverlayError(f"{file} is not the file that {path.name} beside it lists; {_TOGETHER}")
 
 

@@ -15,7 +15,7 @@ from vitforge_host.benchmark import Benchmark
 from vitforge_host.errors import InputError
 from vitforge_host.identity import SPARSE_MATMUL
 from vitforge_host.packet_runner import Launch, PacketRunner, Registers
-from vitforge_host.sparse_matmul_format import SUFFIX, SparseMatmulFormat, read_format
+from vitforge_host.sparse_matmul_format import SparseMatmulFormat, read_format
 from vitforge_host.sparse_matmul_packets import pack_activations, result_bytes, unpack_results
 from vitforge_host.sparse_matrix import DENSE, PackedMatrix, pack_matrix
 from vitforge_host.sparse_matrix_checks import array_of
@@ -77,6 +77,8 @@ class SparseMatmul(PacketRunner):
     ...     result = matmul(activations)  # (m, k) int8 -> (m, n) int8
     """
 
+    KERNEL = SPARSE_MATMUL
+
     def __init__(
         self,
         overlay: str | Path,
@@ -89,9 +91,9 @@ class SparseMatmul(PacketRunner):
     ) -> None:
         bitfile = Path(overlay) / _BITFILE if Path(overlay).is_dir() else Path(overlay)
         registers = Registers(INPUTS, OUTPUTS, POINTERS)
-        super().__init__(SPARSE_MATMUL, registers, bitfile, device, 1 if batch is None else batch, timeout_s, wait)
+        super().__init__(registers, bitfile, device, 1 if batch is None else batch, timeout_s, wait)
         try:
-            self.format: SparseMatmulFormat = read_format(self._beside(SUFFIX))
+            self.format: SparseMatmulFormat = read_format(self._beside(self.KERNEL.suffix))
             if batch is None:
                 self.batch = self._wanted_batch = _BLOCKS * self.format.block_rows
             self._open(self.format, clock_mhz, {"rows": 0})

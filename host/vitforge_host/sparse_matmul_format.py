@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitforge_host.format_file import read_format_file
+from vitforge_host.identity import SPARSE_MATMUL
 from vitforge_host.weight_words import ceil_div
 
-KERNEL = "sparse_matmul"
-SUFFIX = f".{KERNEL}.json"
 _WIDE_PARTS = 4  # an int32 takes four times the room of an int8
 
 
@@ -40,4 +39,4 @@ class SparseMatmulFormat:
 
 def read_format(path: Path) -> SparseMatmulFormat:
     """The format in the file ``path``. Raises OverlayError if it is missing or not one of ours."""
-    return read_format_file(path, SparseMatmulFormat, KERNEL, "a sparse_matmul overlay")
+    return read_format_file(path, SparseMatmulFormat, SPARSE_MATMUL)

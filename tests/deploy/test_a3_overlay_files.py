@@ -153,7 +153,8 @@ def test_the_driver_reads_its_format_from_the_files(design: A3Design, numbers: A
     assert found == A3Format(**expected, design_hash=changed.hash.hex())
     assert found.limit == numbers.limit
     content = json.loads((tmp_path / "vitforge.a3.json").read_text())
-    assert content["kernel"] == "a3" and set(content) == {"kernel", "design_hash", *expected}
+    assert content["kernel"] == "a3" and content["board"] == design.board.name
+    assert set(content) == {"kernel", "board", "pynq_board", "design_hash", *expected}
 
 
 def test_files_are_the_same_every_time_and_belong_together(design: A3Design, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
 from vitforge.boards import Board, list_boards, load_board
+from vitforge.deploy.handoff import PROCESSING_SYSTEMS
 from vitforge.deploy.overlay import link_library, overlay_files, write_overlay
 from vitforge.design import identity
 from vitforge.design.design import Design, Folding
@@ -136,6 +137,15 @@ def test_every_memory_port_reaches_the_ddr_of_the_board(design: Design, tmp_path
     address = 0x8_0000_0000 if design.board.ps == "zynqmp" else 0x1000_0000
     inside = [m for m in ranges if int(str(m.get("BASEVALUE")), 16) <= address <= int(str(m.get("HIGHVALUE")), 16)]
     assert len(inside) == len(bundles())
+
+
+def test_the_processing_system_is_told_as_pynq_3_0_needs_it(design: Design, tmp_path: Path) -> None:
+    """The metadata package of its images takes for a PS only what is not in the PL; later ones go by the name."""
+    write_overlay(tmp_path, design, library=None)
+    modules = ElementTree.parse(tmp_path / "vitforge.hwh").getroot().findall("MODULES/MODULE")
+    outside = [module.get("MODTYPE") for module in modules if module.get("IS_PL") == "FALSE"]
+    assert outside == [PROCESSING_SYSTEMS[design.board.ps].modtype]
+    assert all(module.get("IS_PL") in ("TRUE", "FALSE") for module in modules)
 
 
 def test_a_board_with_one_memory_port_uses_that(tmp_path: Path) -> None:

@@ -67,5 +67,5 @@ def test_without_pynq_it_says_how_to_get_it() -> None:
         "    print(type(error).__name__, error)"
     )
     assert python(code, VITFORGE_SIM="1") == (
-        "HostError the simulated board needs pynq; install it with: pip install 'vitforge[sim]'"
+        "MissingError the simulated board needs pynq; install it with: pip install 'vitforge[sim]'"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from vitforge_host import IdentityError, OverlayError, VitAccelerator
-from vitforge_host.pair import BitHeader, check_pair, checksum_file, read_header
+from vitforge_host.pair import BitHeader, check_pair, check_part, checksum_file, read_header
 from vitforge_host.sim import SimDevice
 
 ZCU104 = ("zynquplus", "xczu7ev", "ffvc1156", "-2-e")
@@ -77,6 +77,13 @@ def test_a_bitstream_for_another_part_is_refused(
         VitAccelerator(path, blob_path, untouchable)
 
 
+def test_a_bitstream_must_be_for_the_part_of_the_board(pair: Callable[..., Path]) -> None:
+    path = pair(bit("7z020clg400"), hwh(*PYNQ_Z2))
+    check_part(path, "xc7z020clg400-1")
+    with pytest.raises(OverlayError, match="x.bit is for part 7z020clg400, and the board has xczu7ev-ffvc1156-2-e"):
+        check_part(path, "xczu7ev-ffvc1156-2-e")
+
+
 def test_what_has_no_header_is_left_to_pynq(pair: Callable[..., Path], tmp_path: Path) -> None:
     check_pair(pair(b"a .bin has none", hwh(*ZCU104)))
     check_pair(pair(bit("xczu7ev-ffvc1156-2-e"), "not XML"))
@@ -92,7 +99,7 @@ def test_listed_checksums_must_hold(
     subprocess.run(["sha256sum", "--check", "x.sha256"], cwd=tmp_path, check=True, capture_output=True)
     check_pair(path)
     (tmp_path / "x.hwh").write_text(hwh(*ZCU104).replace("vitforge", "other"))  # of another build of the same part
-    with pytest.raises(OverlayError, match="x.hwh is not the file that x.sha256 beside it lists; copy both"):
+    with pytest.raises(OverlayError, match="x.hwh is not the file that x.sha256 beside it lists; copy all files"):
         VitAccelerator(path, blob_path, untouchable)
     (tmp_path / "x.sha256").write_text("nonsense")
     with pytest.raises(OverlayError, match="x.bit is not the file that x.sha256"):

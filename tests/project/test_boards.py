@@ -33,8 +33,9 @@ def test_pynq_z2_is_the_seven_series_board() -> None:
     assert (board.dsp_family, board.ps, board.axi_bits, board.dsp) == ("dsp48e1", "zynq7000", 64, 220)
 
 
-def test_an_unconfirmed_figure_is_left_out() -> None:
+def test_an_unconfirmed_fact_is_left_out() -> None:
     assert load_board("rfsoc4x2").ddr_gbps is None
+    assert load_board("zcu102").pynq_board is None
 
 
 @pytest.mark.parametrize("name", SHIPPED)

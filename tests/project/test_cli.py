@@ -32,6 +32,7 @@ COMMANDS = [
     "generate",
     "init",
     "lint",
+    "package",
     "prune",
     "quantize",
     "report",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vendor.conftest import CLASSIC, UNIFIED, Tools
+from vitforge import boards
 from vitforge.doctor import Finding, examine
 
 
@@ -42,3 +43,23 @@ def test_tools_below_the_variables_of_the_vendor(tools: Tools, tmp_path: Path, m
     (tmp_path / "bin-of-vitis").rename(tmp_path / "Vitis" / "bin")
     found = findings(monkeypatch, PATH="/usr/bin:/bin", XILINX_HLS=str(tmp_path / "Vitis"))
     assert found["vitis_hls"].detail == f"2025.1, {tmp_path / 'Vitis' / 'bin' / 'vitis_hls'}"
+
+
+def test_a_board_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "zcu104" in findings(monkeypatch)["board files"].detail
+    (tmp_path / "broken.toml").write_text("name = ")
+    monkeypatch.setattr(boards, "data_dir", lambda name: tmp_path)
+    found = findings(monkeypatch)["board files"]
+    assert found.required and not found.found
+    assert "broken.toml: is not a TOML file" in found.cure
+
+
+def test_a_wheel_for_a_board_beside_vitforge_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(monkeypatch)["driver"].found
+    folder = tmp_path / "vitforge_host-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: vitforge-host\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = findings(monkeypatch)["driver"]
+    assert found.required and not found.found
+    assert "pip uninstall vitforge-host" in found.cure

@@ -22,11 +22,12 @@ from vitforge.cli.estimate import estimate
 from vitforge.cli.generate import generate
 from vitforge.cli.init import init
 from vitforge.cli.lint import lint
+from vitforge.cli.package import package
 from vitforge.cli.prune import prune
 from vitforge.cli.quantize import quantize
 from vitforge.cli.report import report
 from vitforge.cli.trace import trace
-from vitforge.errors import CheckError, VitforgeError
+from vitforge.errors import VitforgeError
 
 INTERNAL_ERROR = 1
 INTERRUPTED = 130
@@ -78,12 +79,9 @@ def _usage_sentence(error: click.ClickException) -> str:
 
 def _host_exit_code(error: Exception) -> int | None:
     """Exit code of an error that driver or simulated board raised on purpose; None for any other."""
-    from vitforge_host.errors import HostError, IdentityError, InputError, OverlayError
+    from vitforge_host.errors import HostError, exit_code
 
-    if not isinstance(error, HostError):
-        return None
-    bad_input = isinstance(error, (IdentityError, InputError, OverlayError))
-    return VitforgeError.exit_code if bad_input else CheckError.exit_code
+    return exit_code(error) if isinstance(error, HostError) else None
 
 
 def _show_traceback(arguments: Sequence[str]) -> None:
@@ -111,6 +109,23 @@ def main() -> None:
     """
 
 
-COMMANDS = (demo, init, generate, csim, lint, trace, estimate, build, report, quantize, prune, blob, a3, boards, doctor)
+COMMANDS = (
+    demo,
+    init,
+    generate,
+    csim,
+    lint,
+    trace,
+    estimate,
+    build,
+    package,
+    report,
+    quantize,
+    prune,
+    blob,
+    a3,
+    boards,
+    doctor,
+)
 for command in COMMANDS:
     main.add_command(command)

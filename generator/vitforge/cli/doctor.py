@@ -21,17 +21,17 @@ def doctor(as_json: bool) -> None:
     from rich.table import Table
 
     from vitforge.doctor import examine
+    from vitforge_host.finding import missing, summary
 
     findings = examine()
-    missing = [finding for finding in findings if finding.required and not finding.found]
+    lacking = missing(findings)
     if as_json:
-        print_json({"good": not missing, "checks": [finding.to_json() for finding in findings]})
+        print_json(summary(findings))
     else:
         table = Table("", "what", "found", "needed for", box=None, pad_edge=False)
         for finding in findings:
-            sign = "ok" if finding.found else "MISSING" if finding.required else "-"
-            table.add_row(sign, finding.name, finding.detail or finding.cure, finding.purpose)
+            table.add_row(finding.sign, finding.name, finding.text, finding.purpose)
         console().print(table)
-        click.echo("all that `vitforge demo` needs is here" if not missing else f"missing: {missing[0].cure}")
-    if missing:
+        click.echo(f"missing: {lacking[0].cure}" if lacking else "all that `vitforge demo` needs is here")
+    if lacking:
         sys.exit(3)

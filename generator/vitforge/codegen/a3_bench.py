@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitforge.codegen.a3_packets import load_packet, load_registers, query_registers, results_packet, rows_packet
 from vitforge.design.a3 import LANES, A3Design
@@ -38,7 +39,17 @@ class BenchData:
     launches: list[BenchLaunch]
 
 
-def bench_data(design: A3Design) -> BenchData:
+@dataclass(frozen=True, kw_only=True)
+class BenchInputs:
+    """Codes of keys and values (n, d) and of queries (b, d), and M and T of each launch by name."""
+
+    keys: NDArray[np.int64]
+    values: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    settings: dict[str, tuple[int | None, float | None]]
+
+
+def bench_inputs(design: A3Design) -> BenchInputs:
     """A load and an odd number of queries, of all rows and (if the design can) of candidates alone."""
     n, d, vectors = min(design.n_max, _ROWS), design.d_max, 2 * LANES * design.units + 1
     rng = np.random.default_rng(_SEED)
@@ -51,10 +62,17 @@ def bench_data(design: A3Design) -> BenchData:
     settings: dict[str, tuple[int | None, float | None]] = {"results": (None, None)}
     if design.approximate:
         settings["results_approximate"] = (max(1, n // 2), _T)
+    return BenchInputs(keys=keys, values=values, queries=queries, settings=settings)
+
+
+def bench_data(design: A3Design) -> BenchData:
+    """Packets and registers of `bench_inputs`, and what must come out."""
+    inputs = bench_inputs(design)
+    (n, d), vectors = inputs.keys.shape, len(inputs.queries)
     launches = []
-    for name, (m, t) in settings.items():
+    for name, (m, t) in inputs.settings.items():
         scale = d**-0.5
-        golden = attend(keys, values, queries, numbers=design.numbers, scale=scale, m=m, t=t)
+        golden = attend(inputs.keys, inputs.values, inputs.queries, numbers=design.numbers, scale=scale, m=m, t=t)
         launches.append(
             BenchLaunch(
                 name=name,
@@ -65,9 +83,9 @@ def bench_data(design: A3Design) -> BenchData:
             )
         )
     return BenchData(
-        load=load_packet(design, keys, values),
+        load=load_packet(design, inputs.keys, inputs.values),
         load_registers=load_registers(n, d, (1 << design.units) - 1),
-        queries=rows_packet(design, queries),
+        queries=rows_packet(design, inputs.queries),
         vectors=vectors,
         launches=launches,
     )

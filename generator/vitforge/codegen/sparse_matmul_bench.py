@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitforge.design.sparse_matmul import SparseMatmulDesign
 from vitforge.golden.sparse_matmul import sparse_matmul
@@ -49,9 +50,17 @@ def launch_registers(matrix_bytes: int, head_beats: int, rows: int, design: Spar
     return [matrix_bytes // design.beat_bytes, head_beats, rows]
 
 
-def bench_data(design: SparseMatmulDesign) -> BenchData:
+@dataclass(frozen=True, kw_only=True)
+class BenchInputs:
+    """Activations (m, k), and by name the weights (n, k) of a launch, their sparsity, and further arguments."""
+
+    activations: NDArray[np.int8]
+    matrices: dict[str, tuple[NDArray[np.int8], str, dict[str, Any]]]
+
+
+def bench_inputs(design: SparseMatmulDesign) -> BenchInputs:
     """A few rows times matrices of every kind that the design takes."""
-    format_, rng = format_of(design), np.random.default_rng(_SEED)
+    rng = np.random.default_rng(_SEED)
     m, k, n = design.block_rows + min(design.block_rows, _ROWS), min(design.k_max, _INPUTS), min(design.n_max, _OUTPUTS)
     x = rng.integers(design.activation_lowest, 128, (m, k)).astype(np.int8)
     weights = rng.integers(-127, 128, (n, k)).astype(np.int8)
@@ -60,24 +69,30 @@ def bench_data(design: SparseMatmulDesign) -> BenchData:
     inputs, outputs = rng.random(k) < 0.5, rng.random(n) < 0.6
     pruned = weights * (outputs[:, None] & inputs[None, :])
     masks: dict[str, Any] = {"keep_inputs": inputs, "keep_outputs": outputs}
-    cases: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    matrices: dict[str, tuple[Any, str, dict[str, Any]]] = {
         "dense": (weights, DENSE, {"bias": bias, **scale}),
         "structured": (pruned, DENSE, {"bias": bias * outputs, **scale, **masks}),
         "sums": (weights, DENSE, {"bias": bias}),
     }
     if design.sparse:
-        cases["two_of_four"] = (prune_two_of_four(pruned, inputs), TWO_OF_FOUR, {**scale, **masks})
-    launches = []
-    for name, (matrix, sparsity, rest) in cases.items():
+        matrices["two_of_four"] = (prune_two_of_four(pruned, inputs), TWO_OF_FOUR, {**scale, **masks})
+    return BenchInputs(activations=x, matrices=matrices)
+
+
+def bench_data(design: SparseMatmulDesign) -> BenchData:
+    """Registers and data of `bench_inputs`, and what must come out."""
+    format_, inputs, launches = format_of(design), bench_inputs(design), []
+    x = inputs.activations
+    for name, (matrix, sparsity, rest) in inputs.matrices.items():
         packed = pack_matrix(matrix, format_, sparsity=sparsity, **rest)
         results = pack_results(sparse_matmul(x, matrix, **rest), packed, format_)
         launches.append(
             BenchLaunch(
                 name=name,
-                registers=launch_registers(len(packed.data), packed.head_beats, m, design),
+                registers=launch_registers(len(packed.data), packed.head_beats, len(x), design),
                 matrix=packed.data.tobytes(),
                 results=results.tobytes(),
                 element_bytes=4 if packed.wide else 1,
             )
         )
-    return BenchData(rows=m, activations=pack_activations(x, format_).tobytes(), launches=launches)
+    return BenchData(rows=len(x), activations=pack_activations(x, format_).tobytes(), launches=launches)

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from vitforge.deploy.handoff import OVERLAY_NAME, ModuleContext
-from vitforge.deploy.manifest import relative_to, write_files
+from vitforge.deploy.manifest import board_names, relative_to, write_files
 from vitforge.deploy.packet_overlay import Packets, packet_modules, packet_overlay_files
 from vitforge.design.a3 import A3_TOP, OPERATIONS, A3Design
+from vitforge_host.identity import A3
 
 _PACKETS = Packets(taken="queries", given="results", unless=("op", OPERATIONS["identify"]))
 
@@ -23,7 +24,7 @@ def a3_overlay_files(design: A3Design, library: str | None = None) -> dict[str, 
     """Content of the overlay by file name; ``library`` is relative to its folder, None while there is none."""
     arguments = [{"name": r.name, "kind": r.kind, "offset": r.offset} for r in design.registers]
     files = packet_overlay_files(design.board, design.clock_mhz, a3_modules(design), arguments, _PACKETS, library)
-    return files | {f"{OVERLAY_NAME}.a3.json": _metadata(design).encode("utf-8")}
+    return files | {f"{OVERLAY_NAME}{A3.suffix}": _metadata(design).encode("utf-8")}
 
 
 def write_a3_overlay(directory: Path, design: A3Design, *, library: Path | None) -> None:
@@ -39,7 +40,8 @@ def _metadata(design: A3Design) -> str:
     """``vitforge.a3.json``: sizes and formats for the driver, which checks that they are those of the bitstream."""
     numbers = design.numbers
     content = {
-        "kernel": "a3",
+        "kernel": A3.name,
+        **board_names(design.board),
         "n_max": design.n_max,
         "d_max": design.d_max,
         "m_max": design.m_max,

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vitforge.boards import Board
 from vitforge.deploy.handoff import OVERLAY_NAME
 from vitforge.design.registers import SIM_SYMBOL
 from vitforge.errors import OutputError
@@ -42,16 +43,26 @@ def named_files(handoff: str, manifest: str) -> dict[str, bytes]:
     }
 
 
+def board_names(board: Board) -> dict[str, str | None]:
+    """How the description beside an overlay names the board that it is for; PYNQ's name may not be known to us."""
+    return {"board": board.name, "pynq_board": board.pynq_board}
+
+
 def link_library(directory: Path, library: Path) -> None:
     """Enter ``library`` into the manifest of an overlay written before it was built."""
     path = directory / f"{OVERLAY_NAME}.sim.json"
+    write_files(directory, {path.name: with_library(path, relative_to(library, directory))})
+
+
+def with_library(path: Path, library: str) -> bytes:
+    """The manifest ``path`` with ``library``, relative to its folder. Raises OutputError if it is not one of ours."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         (entry,) = document["ip"].values()
-        entry["lib"] = relative_to(library, directory)
+        entry["lib"] = library
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(f"{path} is no simulation manifest of ours ({error}); generate the project again") from None
-    write_files(directory, {path.name: (json.dumps(document, indent=2) + "\n").encode("utf-8")})
+    return (json.dumps(document, indent=2) + "\n").encode("utf-8")
 
 
 def relative_to(library: Path, directory: Path) -> str:

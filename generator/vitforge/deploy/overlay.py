@@ -15,6 +15,7 @@ from vitforge.deploy.handoff import (
     render_handoff,
 )
 from vitforge.deploy.manifest import (
+    board_names,
     kernel_entry,
     link_library,
     named_files,
@@ -26,6 +27,7 @@ from vitforge.design.design import Design
 from vitforge.design.identity import design_hash
 from vitforge.design.registers import TOP_NAME, Register, bundles, register_map
 from vitforge.timing.estimate import estimate
+from vitforge_host.identity import VIT
 
 __all__ = ["OVERLAY_NAME", "link_library", "overlay_files", "write_overlay"]
 _LIST_ENTRY_BYTES = 16
@@ -45,7 +47,7 @@ def overlay_files(design: Design, library: str | None = None) -> dict[str, bytes
         render_handoff(design.board, design.clock_mhz, overlay_modules(design)),
         render_manifest(instance_of(TOP_NAME), entry),
     )
-    return files | {f"{OVERLAY_NAME}.vit.json": _identity(design).encode("utf-8")}
+    return files | {f"{OVERLAY_NAME}{VIT.suffix}": _identity(design).encode("utf-8")}
 
 
 def _modelled_cycles(design: Design) -> dict[str, object]:
@@ -56,7 +58,12 @@ def _modelled_cycles(design: Design) -> dict[str, object]:
 
 def _identity(design: Design) -> str:
     """``vitforge.vit.json``: what the driver compares with its blob before it touches the hardware."""
-    return json.dumps({"kernel": "vit", "design_hash": design_hash(design).hex()}, indent=2) + "\n"
+    return (
+        json.dumps(
+            {"kernel": VIT.name, **board_names(design.board), "design_hash": design_hash(design).hex()}, indent=2
+        )
+        + "\n"
+    )
 
 
 def write_overlay(directory: Path, design: Design, *, library: Path | None) -> None:

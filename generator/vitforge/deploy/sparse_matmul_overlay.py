@@ -9,11 +9,11 @@ from pathlib import Path
 
 from vitforge.codegen.sparse_matmul_bench import format_of
 from vitforge.deploy.handoff import OVERLAY_NAME, ModuleContext, memory_port
-from vitforge.deploy.manifest import relative_to, write_files
+from vitforge.deploy.manifest import board_names, relative_to, write_files
 from vitforge.deploy.packet_overlay import Packets, packet_modules, packet_overlay_files
 from vitforge.design.registers import Register
 from vitforge.design.sparse_matmul import SPARSE_MATMUL_ARGUMENTS, SPARSE_MATMUL_TOP, SparseMatmulDesign
-from vitforge_host.sparse_matmul_format import KERNEL, SUFFIX
+from vitforge_host.identity import SPARSE_MATMUL
 
 _PACKETS = Packets(taken="activations", given="results", unless=("rows", 0))
 _HP_PORT = 2  # behind the two of the DMA
@@ -32,8 +32,11 @@ def sparse_matmul_overlay_files(design: SparseMatmulDesign, library: str | None 
     files = packet_overlay_files(
         design.board, design.clock_mhz, sparse_matmul_modules(design), arguments, _PACKETS, library
     )
-    metadata = json.dumps({"kernel": KERNEL, **asdict(format_of(design))}, indent=2) + "\n"
-    return files | {f"{OVERLAY_NAME}{SUFFIX}": metadata.encode("utf-8")}
+    metadata = (
+        json.dumps({"kernel": SPARSE_MATMUL.name, **board_names(design.board), **asdict(format_of(design))}, indent=2)
+        + "\n"
+    )
+    return files | {f"{OVERLAY_NAME}{SPARSE_MATMUL.suffix}": metadata.encode("utf-8")}
 
 
 def write_sparse_matmul_overlay(directory: Path, design: SparseMatmulDesign, *, library: Path | None) -> None:

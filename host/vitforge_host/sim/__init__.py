@@ -30,16 +30,18 @@ def register() -> None:
 
     Raises
     ------
-    HostError
+    MissingError
         If pynq is not installed.
     """
-    from vitforge_host.errors import HostError
+    from vitforge_host.errors import MissingError
 
     try:
         import vitforge_host.sim.device  # noqa: F401  (importing registers the class)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
-        raise HostError(f"the simulated board needs {package}; install it with: pip install 'vitforge[sim]'") from None
+        raise MissingError(
+            f"the simulated board needs {package}; install it with: pip install 'vitforge[sim]'"
+        ) from None
 
 
 def __getattr__(name: str) -> Any:
