@@ -21,8 +21,10 @@ class BuildWithData(build_py):
                 shutil.rmtree(Path(self.build_lib) / package, ignore_errors=True)
         super().run()
         if not self.editable_mode:
+            data = Path(self.build_lib) / "vitforge" / "_data"
             for name in DATA_TREES:
-                shutil.copytree(ROOT / name, Path(self.build_lib) / "vitforge" / "_data" / name, ignore=IGNORE)
+                shutil.copytree(ROOT / name, data / name, ignore=IGNORE)
+            shutil.copy(ROOT / "LICENSE", data)
 
 
 setup(cmdclass={"build_py": BuildWithData})

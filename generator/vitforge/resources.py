@@ -18,5 +18,14 @@ def data_dir(name: str) -> Path:
     """
     if name not in DATA_NAMES:
         raise ValueError(f"no data tree '{name}'; there are {', '.join(DATA_NAMES)}")
+    return _find(name)
+
+
+def licence_text() -> str:
+    """The licence of vitforge, and so of what it puts into a wheel."""
+    return _find("LICENSE").read_text(encoding="utf-8")
+
+
+def _find(name: str) -> Path:
     installed = _PACKAGE / "_data" / name
-    return installed if installed.is_dir() else _CHECKOUT / name
+    return installed if installed.exists() else _CHECKOUT / name

@@ -17,26 +17,19 @@ from vitforge.config import A3Config, ProjectConfig, SparseMatmulConfig
 from vitforge.generate import generate
 from vitforge.sparse_matmul_generate import generate_sparse_matmul
 
-NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n'
-
 
 def make_projects(root: Path) -> dict[str, Path]:
-    """One project of each kernel, by name; that of the A3 has notebooks."""
+    """One project of each kernel, by name; beside the notebook of the A3 lies a picture."""
     board = load_board("zcu104")
     a3 = ProjectConfig(kernel="a3", a3=A3Config(n_max=32, d_max=16))
     matmul = ProjectConfig(kernel="sparse_matmul", sparse_matmul=SparseMatmulConfig(k_max=128, n_max=64))
     generate(board=board, output=root / "digits")
     generate_a3(board=board, output=root / "stories", config=a3)
     generate_sparse_matmul(board=board, output=root / "array", config=matmul)
-    add_notebooks(root / "stories")
+    picture = root / "stories" / "host" / "notebooks" / "pictures" / "rows.svg"
+    picture.parent.mkdir()
+    picture.write_text("<svg/>")
     return {name: root / name for name in ("digits", "stories", "array")}
-
-
-def add_notebooks(project: Path) -> None:
-    folder = project / "host" / "notebooks"
-    (folder / "pictures").mkdir(parents=True)
-    (folder / "attention.ipynb").write_text(NOTEBOOK)
-    (folder / "pictures" / "rows.svg").write_text("<svg/>")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,11 @@ def notebook(markdown: str) -> bytes:
         cells.append(_cell("code", name, block["source"]) | {"execution_count": None, "outputs": []})
         end = block.end()
     cells += _text(f"{_LAST}-text", markdown[end:])
-    content = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
+    return notebook_json({"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5})
+
+
+def notebook_json(content: Mapping[str, object]) -> bytes:
+    """As Jupyter writes it, but with sorted keys."""
     return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

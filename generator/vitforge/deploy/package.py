@@ -8,7 +8,6 @@ import secrets
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from vitforge import __version__
@@ -17,6 +16,7 @@ from vitforge.deploy.payload import Payload, payload
 from vitforge.deploy.wheel import DISTRIBUTION, WheelFacts, wheel_bytes
 from vitforge.errors import ConfigError, OutputError
 from vitforge.names import NAME_RULE, check_name, is_name, safe_name
+from vitforge.resources import licence_text
 
 _PACKAGE = "vitforge_host"
 _DIGITS = 12  # of the hash in the version
@@ -151,17 +151,9 @@ def _facts(found: Sequence[Payload], files: Mapping[str, bytes]) -> WheelFacts:
         requires=("numpy>=1.21",),  # pynq is part of the board's image
         platform=sysconfig.get_platform().replace("-", "_").replace(".", "_") if simulated else "any",
         licence="Apache-2.0",
-        licence_text=_licence(),
+        licence_text=licence_text(),
         entry_points=entry_points,
     )
-
-
-def _licence() -> str | None:
-    """As it was installed with vitforge; None if this runs without having been installed."""
-    try:
-        return metadata.distribution("vitforge").read_text("licenses/LICENSE")
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _write(output: Path, facts: WheelFacts, content: bytes) -> Path:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitforge.boards import Board
+from vitforge.codegen.installed_notebook import InstalledContext, installed_notebook
+from vitforge.codegen.notebook import NOTEBOOKS
 from vitforge.csim.project import (
     A3Project,
     Project,
@@ -28,7 +30,6 @@ from vitforge_host.identity import KERNELS, Identity
 from vitforge_host.pair import CHECKSUMS, check_design, check_pair, check_part, checksum_lines
 from vitforge_host.stub import is_stub
 
-NOTEBOOKS = "host/notebooks"
 _LOADERS: dict[str, Callable[[Path], Project | A3Project | SparseMatmulProject]] = {
     "vit": load_project,
     "a3": load_a3_project,
@@ -102,13 +103,23 @@ def payload(directory: Path, name: str) -> Payload:
         design_hash=digest.hex(),
         is_bitstream=not is_stub(bitfile),
         overlay=files | {f"{name}{CHECKSUMS}": checksum_lines(files).encode()},
-        notebooks=_notebooks(directory / NOTEBOOKS),
+        notebooks=_notebooks(directory / NOTEBOOKS, name, has_weights=".blob" in parts),
     )
 
 
-def _notebooks(root: Path) -> dict[str, bytes]:
-    """Every file below ``root``, which need not exist."""
-    return {path.relative_to(root).as_posix(): _read(path) for path in sorted(root.rglob("*")) if path.is_file()}
+def _notebooks(root: Path, name: str, *, has_weights: bool) -> dict[str, bytes]:
+    """Every file below ``root``, which need not exist; notebooks find the overlay ``name`` where it is installed."""
+    files = {path.relative_to(root).as_posix(): _read(path) for path in sorted(root.rglob("*")) if path.is_file()}
+    for path in [path for path in files if path.endswith(".ipynb")]:
+        samples = path.removesuffix(".ipynb") + ".npz"
+        context = InstalledContext(
+            name=name, weights=has_weights, samples=Path(samples).name if samples in files else ""
+        )
+        try:
+            files[path] = installed_notebook(files[path], context)
+        except ValueError as error:
+            raise ConfigError(f"{root / path} is no notebook ({error}); generate the project again") from None
+    return files
 
 
 def _read(path: Path) -> bytes:

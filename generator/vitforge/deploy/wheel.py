@@ -31,7 +31,7 @@ class WheelFacts:
     requires: tuple[str, ...]
     platform: str  # "any", or where its libraries run
     licence: str
-    licence_text: str | None
+    licence_text: str
     entry_points: Mapping[str, Mapping[str, str]]  # group -> name -> object
 
     @property
@@ -71,6 +71,7 @@ def _metadata(facts: WheelFacts) -> dict[str, str]:
         f"Summary: {facts.summary}",
         f"Requires-Python: {facts.requires_python}",
         f"License-Expression: {facts.licence}",
+        "License-File: LICENSE",
         *(f"Requires-Dist: {requirement}" for requirement in facts.requires),
     ]
     wheel = [
@@ -83,11 +84,12 @@ def _metadata(facts: WheelFacts) -> dict[str, str]:
         "\n".join([f"[{group}]", *(f"{name} = {target}" for name, target in sorted(entries.items())), ""])
         for group, entries in sorted(facts.entry_points.items())
     ]
-    files = {"WHEEL": "\n".join([*wheel, ""]), "entry_points.txt": "\n".join(groups)}
-    if facts.licence_text is not None:
-        metadata.append("License-File: LICENSE")
-        files["licenses/LICENSE"] = facts.licence_text
-    return files | {"METADATA": "\n".join([*metadata, ""])}
+    return {
+        "METADATA": "\n".join([*metadata, ""]),
+        "WHEEL": "\n".join([*wheel, ""]),
+        "entry_points.txt": "\n".join(groups),
+        "licenses/LICENSE": facts.licence_text,
+    }
 
 
 def _record(entries: list[tuple[str, bytes]], own_name: str) -> bytes:
