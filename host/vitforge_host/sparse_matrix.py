@@ -178,7 +178,7 @@ def prune_two_of_four(weights: ArrayLike, keep_inputs: ArrayLike | None = None) 
     size = ceil_div(len(kept), GROUP) * GROUP
     magnitude = np.full((len(matrix), size), -1.0)
     magnitude[:, : len(kept)] = np.abs(matrix[:, kept].astype(np.float64))
-    groups = magnitude.reshape(len(matrix), -1, GROUP)
+    groups = magnitude.reshape(len(matrix), size // GROUP, GROUP)
     best = np.argsort(-groups, axis=-1, kind="stable")[..., :GROUP_KEPT]
     mask = np.zeros(groups.shape, bool)
     np.put_along_axis(mask, best, True, axis=-1)

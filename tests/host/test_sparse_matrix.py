@@ -140,6 +140,10 @@ def test_prune_two_of_four_keeps_the_two_largest_of_each_group(seed: int, n: int
         pack_matrix(pruned, FORMAT, keep_inputs=keep, sparsity="2:4")
 
 
+def test_no_rows_are_pruned_to_no_rows() -> None:
+    assert prune_two_of_four(np.zeros((0, 5), np.int8)).shape == (0, 5)
+
+
 def test_weights_of_floats_are_pruned_by_their_magnitude() -> None:
     weights = np.array([[0.1, -0.4, 0.2, 0.3, -0.9]], np.float32)
     pruned = prune_two_of_four(weights)
