@@ -120,6 +120,7 @@ inline void run_block(const Matrix &matrix, const Bounds &bounds, int rows, bool
     Output output = {0, 0, 0, 0, false};
     TileCursor cursor = {0, 0, 0};
     const int row_cycles = ceil_div(matrix.inputs, C::beat_bytes) + 1;
+    arrival.credit = -row_cycles;
 array_cycle:
     for (int cycle = 0; cycle < bounds.total; ++cycle) {
 #pragma HLS pipeline II=1
