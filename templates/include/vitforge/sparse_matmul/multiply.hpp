@@ -12,13 +12,9 @@
 namespace vitforge {
 namespace sparse_matmul {
 
-// From the last weight of a tile to the first step that may read it: a beat is stored some stages after a step reads.
-constexpr int settle_cycles = 4;
-
-// Run-time bounds of the loops, all in cycles but the first two.
+// Run-time bounds of the loops, all in cycles but the first.
 struct Bounds {
     int token_tiles;
-    int groups;      // of td tokens that leave for a column tile
     int tile_beats;  // of weights
     int drains;      // of a whole token tile
     int last_drains;
@@ -34,15 +30,17 @@ inline Bounds find_bounds(const Matrix &matrix, int rows, bool more) {
     typedef TileLayout<C> Layout;
     constexpr int tile_groups = C::tt / C::td;
     Bounds bounds;
-    const int parts = matrix.wide ? wide_parts : 1;
+    const int groups = ceil_div(rows, C::td);  // of tokens that leave for a column tile
+    const int weights = matrix.sparse ? Layout::step_beats(true) * matrix.steps : Layout::word_beats * matrix.steps;
     bounds.token_tiles = ceil_div(rows, C::tt);
-    bounds.groups = ceil_div(rows, C::td);
-    bounds.tile_beats = Layout::param_beats + count_product(matrix.steps, Layout::step_beats(matrix.sparse));
-    bounds.drains = count_product(bounds.groups < tile_groups ? bounds.groups : tile_groups, parts);
-    bounds.last_drains = count_product(bounds.groups - (bounds.token_tiles - 1) * tile_groups, parts);
+    bounds.tile_beats = Layout::param_beats + weights;
+    const int drained = groups < tile_groups ? groups : tile_groups;
+    const int last_drained = groups - (bounds.token_tiles - 1) * tile_groups;
+    bounds.drains = matrix.wide ? wide_parts * drained : drained;
+    bounds.last_drains = matrix.wide ? wide_parts * last_drained : last_drained;
     bounds.token_period = bounds.drains > matrix.steps ? bounds.drains : matrix.steps;
     const int work = count_product(bounds.token_period, bounds.token_tiles);
-    const int loaded = bounds.tile_beats + settle_cycles;
+    const int loaded = bounds.tile_beats + C::settle_cycles;
     bounds.column_period = loaded > work ? loaded : work;
     const int last = work - bounds.token_period + matrix.steps + bounds.last_drains;
     bounds.total = count_product(bounds.column_period, matrix.column_tiles - 1) +
@@ -189,7 +187,7 @@ inline void run_matrix(const Launch &launch, const Matrix &matrix, hls::stream<a
 #pragma HLS bind_storage variable=picks type=ram_s2p impl=lutram
     TileTarget targets[2];  // a record of the weight tiles of all kernels; here all results leave
     ColumnParams<C::tc> params[2] = {};
-#pragma HLS array_partition variable=params complete
+#pragma HLS array_partition variable=params complete dim=0
     int total = 0;
     int half = 0;
     int side = 0;
