@@ -29,6 +29,7 @@ def sparsity_curve() -> str:
         "MACs",
         "cycles",
         "against MACs",
+        "bytes",
         "bytes against weights",
         "images/s",
     )
@@ -37,7 +38,8 @@ def sparsity_curve() -> str:
 
 def _curve_row(row: Row) -> list[str]:
     capable = ", takes 2:4" if row.get("overlay") == "2:4" and row["sparsity"] == "dense" else ""
-    figures = [f"{row[name]:.3f}" for name in ("mac_ratio", "cycle_ratio", "cycles_to_macs", "stream_to_weights")]
+    names = ("mac_ratio", "cycle_ratio", "cycles_to_macs", "byte_ratio", "byte_to_weights")
+    figures = [f"{row[name]:.3f}" for name in names]
     return [NAMES[row["model"]], percent(row["kept"]), row["sparsity"] + capable, *figures, f"{row['fps']:,.1f}"]
 
 
