@@ -219,7 +219,7 @@ def test_a_load_that_device_memory_does_not_hold_leaves_the_matrix_before(
         (np.zeros(5, np.int8), r"activations are \(5,\) int8"),
         (np.zeros((0, 5), np.int8), "with m at least 1"),
         ([[1.5] * 5], "float64"),
-        ([[1], [2, 3]], "activations are no array"),
+        ([[1], [2, 3]], "activations cannot be read as an array"),
     ],
 )
 def test_bad_activations(activations: Any, message: str, matmul: SparseMatmul) -> None:
