@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from document_tables import percent, table
+from document_tables import paragraph, percent, table
 
 from vitforge.boards import load_board
 from vitforge.design.a3_fit import fit_a3
@@ -144,7 +143,7 @@ def a3_latency() -> str:
     )
     worst = {name: max(0, -row["alone_spare_least"]) for name, row in alone.items()}
     registers = ", ".join(f"{name} {row['alone_within_registers']} of {row['alone']}" for name, row in alone.items())
-    return _paragraph(
+    return paragraph(
         "Latencies of one unit at d = 64 follow simple formulas, with rows in twos. "
         f"Exact: n + {exact} with the division deferred, 1.5n + {exact_first} with divide first. "
         f"Approximate: M + C/2 + K/2 + {selected}, and M + C/2 + K + {selected_first}. "
@@ -177,10 +176,6 @@ def _span(values: Sequence[float]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _paragraph(text: str) -> str:
-    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
-
-
 def a3_resources() -> str:
     """Of a few designs, modelled."""
     columns = ("board", "design", "width", "DSP", "BRAM36", "URAM", "LUT", "flip-flops", "units that fit")
@@ -197,7 +192,7 @@ def a3_loops() -> str:
     """The machine model's intervals and depths, from the sources."""
     depths = ", ".join(f"`{name}` {loop.depth}" for name, loop in A3_LOOPS.items())
     slow = ", ".join(f"`{name}` {loop.interval}" for name, loop in A3_LOOPS.items() if loop.interval > 1)
-    return _paragraph(f"Intervals: {slow or 'of all loops 1'}. Depths: {depths}.")
+    return paragraph(f"Intervals: {slow or 'of all loops 1'}. Depths: {depths}.")
 
 
 def a3_minilm() -> str:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markdown tables of the documents."""
+"""Markdown tables and paragraphs of the documents."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 
@@ -11,6 +12,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], left: int = 
     marks = ["---"] * left + ["---:"] * (len(columns) - left)
     lines = [columns, marks, *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def paragraph(text: str) -> str:
+    """In lines of the documents' length."""
+    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False) + "\n"
 
 
 def percent(value: float, digits: int = 0) -> str:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from document_tables import percent, table
+from document_tables import paragraph, percent, table
 
 from vitforge.design.loops import SPARSE_MATMUL_LOOPS
 
@@ -80,7 +79,7 @@ def sparse_matmul_estimate() -> str:
     rows = [row for board in _boards() for row in board["rows"]]
     worst = max(abs(row["cycles_estimated"] / row["cycles"] - 1) for row in rows)
     exact = sum(row["cycles_estimated"] == row["cycles"] for row in rows)
-    return _paragraph(
+    return paragraph(
         "`vitforge estimate` has a closed form of these cycles. It equals the simulation in "
         f"{exact} of the {len(rows)} rows, and differs by at most {percent(worst, 1)}."
     )
@@ -90,23 +89,19 @@ def sparse_matmul_loops() -> str:
     """The machine model's intervals and depths, from the sources."""
     depths = ", ".join(f"`{name}` {loop.depth}" for name, loop in SPARSE_MATMUL_LOOPS.items())
     slow = ", ".join(f"`{name}` {loop.interval}" for name, loop in SPARSE_MATMUL_LOOPS.items() if loop.interval > 1)
-    return _paragraph(f"Assumed of the loops: intervals {slow or 'all 1'}; depths {depths}.")
+    return paragraph(f"Assumed of the loops: intervals {slow or 'all 1'}; depths {depths}.")
 
 
 def sparse_matmul_short() -> str:
     """For the README."""
     board = next(board for board in _boards() if board["board"] == README_BOARD)
     rows = {row["matrix"]: row for row in board["rows"]}
-    return _paragraph(
+    return paragraph(
         f"Simulated on a ZCU104 it makes {rows['dense']['macs_per_cycle']:,.0f} products a cycle of "
         f"{board['macs_per_cycle']:,} possible, and takes a matrix that is pruned to half and 2:4 in "
         f"{rows[README_MATRIX]['speedup']:.2f} times fewer cycles. [docs/sparse_matmul.md](docs/sparse_matmul.md) has "
         "the record format and all figures."
     )
-
-
-def _paragraph(text: str) -> str:
-    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False) + "\n"
 
 
 SPARSE_MATMUL_TABLES: dict[str, Callable[[], str]] = {

@@ -134,8 +134,8 @@ def ratios(row: Row, dense: Row) -> Row:
         "cycle_ratio": round(cycles, 4),
         "cycles_to_macs": round(cycles / macs, 4),
         "weight_ratio": round(weights, 4),
-        "stream_ratio": round(stream, 4),
-        "stream_to_weights": round(stream / weights, 4),
+        "byte_ratio": round(stream, 4),
+        "byte_to_weights": round(stream / weights, 4),
     }
 
 
@@ -189,7 +189,7 @@ def main() -> None:
     if options.json:
         print(content)
     else:
-        keys = ("model", "kept", "sparsity", "mac_ratio", "cycle_ratio", "cycles_to_macs", "stream_to_weights", "fps")
+        keys = ("model", "kept", "sparsity", "mac_ratio", "cycle_ratio", "cycles_to_macs", "byte_to_weights", "fps")
         title = "linear layers: simulated cycles against MACs in whole tiles, and bytes against weights"
         print_table(title, keys, [tuple(row[key] for key in keys) for row in rows])
     for sentence in wrong:

@@ -8,7 +8,7 @@ multipliers and shifts, and its weights.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,11 +45,11 @@ class PackedMatrix:
     steps : of the reduction, for each column tile and token tile
     """
 
-    data: NDArray[np.uint8]
+    data: NDArray[np.uint8] = field(repr=False)
     crc32: int
     head_beats: int
     inputs: int
-    keep_outputs: NDArray[np.bool_]
+    keep_outputs: NDArray[np.bool_] = field(repr=False)
     wide: bool
     sparse: bool
     steps: int
@@ -178,7 +178,7 @@ def prune_two_of_four(weights: ArrayLike, keep_inputs: ArrayLike | None = None) 
     size = ceil_div(len(kept), GROUP) * GROUP
     magnitude = np.full((len(matrix), size), -1.0)
     magnitude[:, : len(kept)] = np.abs(matrix[:, kept].astype(np.float64))
-    groups = magnitude.reshape(len(matrix), -1, GROUP)
+    groups = magnitude.reshape(len(matrix), size // GROUP, GROUP)
     best = np.argsort(-groups, axis=-1, kind="stable")[..., :GROUP_KEPT]
     mask = np.zeros(groups.shape, bool)
     np.put_along_axis(mask, best, True, axis=-1)

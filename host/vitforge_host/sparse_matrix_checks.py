@@ -69,13 +69,13 @@ def array_of(name: str, values: ArrayLike) -> NDArray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise InputError(f"{name} are no array ({error})") from None
+        raise InputError(f"{name} cannot be read as an array ({error})") from None
 
 
 def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
     array = array_of(name, values)
     if array.dtype.kind not in "iu":
-        raise InputError(f"{name} are of type {array.dtype}; they must be integers")
+        raise InputError(f"{name} must be integers, not {array.dtype}")
     if array.dtype == np.uint64:  # what int64 does not hold would come out negative
         array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
     return array.astype(np.int64)

@@ -24,7 +24,8 @@ def dense_words(weight: NDArray[np.int8], tc: int, tk: int) -> NDArray[np.uint8]
 
 def crowded_group(weight: NDArray[np.int8]) -> tuple[int, int] | None:
     """(row, group) of the first group of four of ``weight`` (columns, 4 * groups) with more than two, or None."""
-    crowded = np.argwhere((weight.reshape(len(weight), -1, GROUP) != 0).sum(axis=-1) > GROUP_KEPT)
+    rows, inputs = weight.shape
+    crowded = np.argwhere((weight.reshape(rows, inputs // GROUP, GROUP) != 0).sum(axis=-1) > GROUP_KEPT)
     return (int(crowded[0][0]), int(crowded[0][1])) if len(crowded) else None
 
 

@@ -103,10 +103,38 @@ def test_masks_of_ones_own() -> None:
         ({"blocks.0.keep.qk": np.ones((3, 16), bool)}, "blocks.0.keep.qk is (3, 16)"),
         ({"blocks.3.keep.fc2": None}, "blocks.3.keep.fc2 is missing"),
         ({"blocks.1.keep.norm2": np.full(64, 7, np.uint8)}, "blocks.1.keep.norm2 is 7 at (0,)"),
+        ({"blocks.6.keep.norm2": np.ones(64, np.uint8)}, "blocks.6.keep.norm2 is no keep mask of a model of 6 blocks"),
+        ({"blocks.0.keep.head": np.ones(4, np.uint8)}, "blocks.0.keep.head is no keep mask"),
     ],
 )
 def test_masks_that_do_not_fit_are_named(change: dict[str, Any], sentence: str) -> None:
     refused(run("prune", "--masks", str(given_masks(**change))), sentence)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY"])
+def test_a_file_that_holds_no_masks(content: bytes) -> None:
+    Path("masks.npz").write_bytes(content)
+    refused(run("prune", "--masks", "masks.npz"), "masks.npz is not a .npz file of numbers; save keep masks")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"images": np.zeros((2, 28, 28, 1), np.uint8)}, "heldout.npz has no array 'labels'"),
+        ({"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.array(["a", "b"])}, "labels are (2,) <U1"),
+        ({"images": np.zeros((1, 28, 28, 1), np.uint8), "labels": np.array(3)}, "labels are () int64"),
+        ({"images": np.zeros((2, 28, 28, 1)), "labels": np.arange(2)}, "images are (2, 28, 28, 1) float64"),
+        ({"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.array([1, 10])}, "labels must be 0 to 9"),
+    ],
+)
+def test_heldout_images_that_do_not_fit_are_one_sentence(arrays: dict[str, Any], sentence: str) -> None:
+    np.savez("heldout.npz", **arrays)
+    refused(run("prune", "--target", "0.5", "--method", "magnitude", "--heldout", "heldout.npz"), sentence)
+
+
+def test_an_array_that_is_no_archive_of_masks() -> None:
+    np.save("masks.npy", np.ones(4, np.uint8))
+    refused(run("prune", "--masks", "masks.npy"), "masks.npy is not a .npz file of numbers")
 
 
 @pytest.mark.parametrize(

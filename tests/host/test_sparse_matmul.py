@@ -124,8 +124,9 @@ def test_two_of_four_takes_half_of_the_cycles_and_nothing_but_the_cycles(matmul:
     assert cycles[1] < 0.7 * cycles[0]
 
 
-def test_no_output_kept_runs_nothing(matmul: SparseMatmul) -> None:
-    matmul.load(np.zeros((5, 7), np.int8), keep_outputs=np.zeros(5, bool))
+@pytest.mark.parametrize("sparsity", ["dense", "2:4"])
+def test_no_output_kept_runs_nothing(sparsity: str, matmul: SparseMatmul) -> None:
+    matmul.load(np.zeros((5, 7), np.int8), keep_outputs=np.zeros(5, bool), sparsity=sparsity)
     assert np.array_equal(matmul(np.ones((3, 7), np.int8)), np.zeros((3, 5), np.int32))
     assert matmul.statistics.launches == 0
 
@@ -218,7 +219,7 @@ def test_a_load_that_device_memory_does_not_hold_leaves_the_matrix_before(
         (np.zeros(5, np.int8), r"activations are \(5,\) int8"),
         (np.zeros((0, 5), np.int8), "with m at least 1"),
         ([[1.5] * 5], "float64"),
-        ([[1], [2, 3]], "activations are no array"),
+        ([[1], [2, 3]], "activations cannot be read as an array"),
     ],
 )
 def test_bad_activations(activations: Any, message: str, matmul: SparseMatmul) -> None:

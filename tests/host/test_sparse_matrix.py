@@ -53,12 +53,12 @@ def crowded() -> np.ndarray:
     [
         (changed(-128, 2, 3), {}, r"weights\[2, 3\] is -128; weights lie in -127 to 127"),
         (changed(300, 0, 9), {}, r"weights\[0, 9\] is 300"),
-        (ONES.astype(float), {}, "weights are of type float64; they must be integers"),
+        (ONES.astype(float), {}, "weights must be integers, not float64"),
         (np.full((1, 1), np.iinfo(np.int64).min), {}, r"weights\[0, 0\] is -9223372036854775808; weights lie in"),
         (np.full((1, 1), (1 << 64) - 1, np.uint64), {}, r"weights\[0, 0\] is 9223372036854775807; weights lie in"),
-        ([[1, 2], [3]], {}, "weights are no array"),
-        (ONES, {"bias": [[1], [2, 3]]}, "bias are no array"),
-        (ONES, {"keep_inputs": [[True], [True, False]]}, "keep_inputs are no array"),
+        ([[1, 2], [3]], {}, "weights cannot be read as an array"),
+        (ONES, {"bias": [[1], [2, 3]]}, "bias cannot be read as an array"),
+        (ONES, {"keep_inputs": [[True], [True, False]]}, "keep_inputs cannot be read as an array"),
         (ONES[0], {}, r"weights are \(10,\); expected \(n, k\)"),
         (ONES[:0], {}, "at least one output and one input"),
         (np.ones((33, 10), np.int8), {}, "n is 33, and the overlay was built for at most 32"),
@@ -77,7 +77,7 @@ def crowded() -> np.ndarray:
             r"bias\[5\] is 5, but keep_outputs prunes it",
         ),
         (ONES, {"bias": np.zeros(5, int)}, r"bias has shape \(5,\); expected one number, or one for each of 6 outputs"),
-        (ONES, {"bias": 0.5}, "bias are of type float64"),
+        (ONES, {"bias": 0.5}, "bias must be integers, not float64"),
         (ONES, {"bias": 1 << 26}, "output 0 can reach"),
         (ONES, {"mult": 5}, "mult is given and shift is not; give both for int8 results, or none for int32 sums"),
         (ONES, {"shift": 5}, "shift is given and mult is not"),
@@ -138,6 +138,10 @@ def test_prune_two_of_four_keeps_the_two_largest_of_each_group(seed: int, n: int
             assert np.count_nonzero(after) <= 2
     if keep.any():
         pack_matrix(pruned, FORMAT, keep_inputs=keep, sparsity="2:4")
+
+
+def test_no_rows_are_pruned_to_no_rows() -> None:
+    assert prune_two_of_four(np.zeros((0, 5), np.int8)).shape == (0, 5)
 
 
 def test_weights_of_floats_are_pruned_by_their_magnitude() -> None:

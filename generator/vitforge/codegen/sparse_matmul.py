@@ -17,6 +17,7 @@ from vitforge.design.resources import place_memories
 from vitforge.design.sparse_matmul import (
     HEADER_BYTES,
     LEFT_PARTS,
+    SETTLE_CYCLES,
     SPARSE_MATMUL_ARGUMENTS,
     SPARSE_MATMUL_MAGIC,
     SPARSE_MATMUL_TOP,
@@ -106,6 +107,7 @@ def _fields(design: SparseMatmulDesign) -> list[tuple[str, int, str]]:
         ("block_rows", design.block_rows, "multiplied at a time"),
         ("mask_beats", design.mask_beats, "of the keep mask of the longest row"),
         ("max_k_tiles", design.max_k_tiles, "of a weight column tile"),
+        ("settle_cycles", SETTLE_CYCLES, "from the last weight of a tile to the first step that may read it"),
         ("max_arrivals", design.block_rows * (design.row_beats + 1), "cycles in which a block arrives"),
         ("max_cycles", design.max_cycles, "of the array in a block"),
     ]

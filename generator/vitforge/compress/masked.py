@@ -21,6 +21,7 @@ from vitforge.model.keep import (
     two_of_four,
 )
 from vitforge.model.keep_tensors import keep_in
+from vitforge.model.npz import read_npz
 from vitforge.model.vit import ViTModel
 
 
@@ -43,11 +44,7 @@ def sparsify(model: ViTModel) -> ViTModel:
 
 def read_masks(path: Path, model: ViTModel) -> tuple[BlockKeep, ...]:
     """Masks ``blocks.{i}.keep.{name}`` (0 or 1) of a .npz file. Raises ModelError that names what does not fit."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            tensors = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); give a .npz file of keep masks") from None
+    tensors = read_npz(path, "keep masks")
     typed = {name: value.astype(np.uint8) if value.dtype == bool else value for name, value in tensors.items()}
     try:
         found = keep_in(typed, model.shape)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitforge.errors import ConfigError, ModelError, ToolError
+from vitforge.model.npz import read_npz
 from vitforge.model.shipped import shipped_heldout
 from vitforge.model.vit import ViTShape
 
@@ -57,17 +58,19 @@ class Pictures:
 
 def load_pictures(path: Path, shape: ViTShape) -> Pictures:
     """``images`` and ``labels`` of a .npz file. Raises ModelError where they do not fit ``shape``."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = file["images"], file["labels"].astype(np.int64)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); give a .npz file with images and labels") from None
+    arrays = read_npz(path, "images and labels")
+    missing = [name for name in ("images", "labels") if name not in arrays]
+    if missing:
+        raise ModelError(f"{path} has no array {missing[0]!r}; give a .npz file with images and labels")
+    images, labels = arrays["images"], arrays["labels"]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ModelError(f"{path}: labels are {labels.shape} {labels.dtype}, expected one integer for each image")
     wanted = (len(labels), *shape.image_size, shape.channels)
     if images.shape != wanted or images.dtype != np.uint8:
         raise ModelError(f"{path}: images are {images.shape} {images.dtype}, expected {wanted} uint8")
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= shape.num_classes:
         raise ModelError(f"{path}: labels must be 0 to {shape.num_classes - 1}, and there must be some")
-    return Pictures(images, labels)
+    return Pictures(images, labels.astype(np.int64))
 
 
 def shipped_training() -> Pictures:

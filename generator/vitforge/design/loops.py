@@ -80,7 +80,7 @@ A3_LOOPS = {
 SPARSE_MATMUL_LOOPS = {
     **{name: LOOPS[name] for name in ("header_beat", "write_beat", "burst_beat")},
     **{name: A3_LOOPS[name] for name in ("feed_beat", "drain_beat", "discard_beat")},
-    "mask_beat": _loop(1, 2, "a beat of the keep mask"),
+    "mask_beat": _loop(1, 4, "a beat of the keep mask, and how many it keeps"),
     "compact_beat": _loop(1, 6, "prefix sum of the mask, lanes to their place in the window, word"),
     "arrive_cycle": _loop(1, 4, "an activation word and a beat of weights into memory"),
     "rest_cycle": _loop(1, 4, "an activation word into memory"),

@@ -23,7 +23,7 @@ from vitforge.timing.sparse_matmul_estimate import product_cycles
 
 _MOST_TILES = 8  # token tiles under a pass of the weights
 _WORTHWHILE = 0.002  # a gain in cycles below this does not justify more of the board
-_LEAST = 16  # of a smaller size that a refusal names
+_SMALLER = [1 << power for power in range(12, 3, -1)]  # sizes that a refusal names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +158,11 @@ def _smaller(design: SparseMatmulDesign) -> Iterator[str]:
     tokens = next((t for t in range(design.tt - step, 0, -step) if fits(replace(design, tt=t))), None)
     if tokens:
         yield f"tt = {tokens}"
-    halves = [1 << power for power in range(12, 3, -1)]
-    for size in ("rows_max", "k_max"):
-        value = getattr(design, size)
-        smaller = [half for half in halves if _LEAST <= half < value]
-        found = next((half for half in smaller if fits(_resized(design, size, half))), None)
+    for name in ("rows_max", "k_max"):
+        smaller = [size for size in _SMALLER if size < getattr(design, name)]
+        found = next((size for size in smaller if fits(_resized(design, name, size))), None)
         if found:
-            yield f"{size} = {found}"
+            yield f"{name} = {found}"
 
 
 def _resized(design: SparseMatmulDesign, name: str, size: int) -> SparseMatmulDesign:

@@ -26,10 +26,15 @@ def keep_out(keeps: tuple[BlockKeep, ...]) -> dict[str, NDArray[np.uint8]]:
 def keep_in(tensors: Mapping[str, NDArray], shape: ViTShape) -> tuple[BlockKeep, ...]:
     """The masks of all blocks; none where the file has none.
 
-    Raises ValueError where a mask is missing, of another size, or not of zeros and ones.
+    Raises ValueError where a mask is missing, too many, of another size, or not of zeros and ones.
     """
-    if not any(".keep." in name for name in tensors):
+    given = [name for name in tensors if ".keep." in name]
+    if not given:
         return ()
+    known = {_MASK.format(block, name) for block in range(shape.depth) for name in mask_shapes(shape)}
+    extra = next((name for name in given if name not in known), None)
+    if extra is not None:
+        raise ValueError(f"{extra} is no keep mask of a model of {shape.depth} blocks")
     return tuple(
         BlockKeep(
             **{name: _mask(tensors, _MASK.format(block, name), size) for name, size in mask_shapes(shape).items()}

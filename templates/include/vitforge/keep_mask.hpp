@@ -8,11 +8,12 @@
 
 namespace vitforge {
 
-// Puts the kept lanes of `word` behind the `held` values of the window. Returns how many the window holds now.
+// Puts the kept lanes of `word` behind the `held` values of the window. Returns how many the window holds now. Lanes
+// are counted by the mask alone: from one word to the next `held` passes one adder.
 template <int T, int TC, class V>
 inline int compact_push(V window[T][2 * TC], int held, const V word[T][TC], const bool keep[TC]) {
 #pragma HLS inline
-    int position = held;
+    int count = 0;
 compact_lane:
     for (int lane = 0; lane < TC; ++lane) {
 #pragma HLS unroll
@@ -20,12 +21,12 @@ compact_lane:
         compact_token:
             for (int t = 0; t < T; ++t) {
 #pragma HLS unroll
-                window[t][position] = word[t][lane];
+                window[t][held + count] = word[t][lane];
             }
-            ++position;
         }
+        count += keep[lane] ? 1 : 0;
     }
-    return position;
+    return held + count;
 }
 
 // Moves the window down by `count` lanes (count <= TC).

@@ -43,7 +43,8 @@ struct TileLayout {
     static constexpr int pick_bytes = C::tc * C::tk / 4;  // two bits a weight, behind each word of a 2:4 matrix
     static_assert(C::tc * C::tk % C::beat_bytes == 0, "a weight word (tc x tk bytes) must be whole beats");
     static_assert(!C::sparse || (C::tk % 4 == 0 && pick_bytes <= C::beat_bytes), "picks of a word must fit a beat");
-    static inline int step_beats(bool sparse) { return sparse ? word_beats + 1 : word_beats; }
+    static constexpr int sparse_step_beats = word_beats + 1;
+    static inline int step_beats(bool sparse) { return sparse ? sparse_step_beats : word_beats; }
 };
 
 template <class C>

@@ -41,7 +41,6 @@ discard_beat:
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=16
         VITFORGE_ITERATION("discard_beat", i)
-        static_cast<void>(i);  // only the trace counts
         ended = stream.read().range(BEAT_BITS, BEAT_BITS).to_uint() != 0;
     }
     return (packet.is_short ? packet_short : 0) | (packet.ended ? 0 : packet_long);

@@ -15,7 +15,7 @@ struct Arrival {
     int left;
     int word;
     int row;
-    int credit;  // words that are due, in parts of the cycles that a row takes to arrive
+    int credit;  // grows by the words of a row; once it is not negative a word is due, which costs the cycles of a row
 };
 
 template <class C>
@@ -42,12 +42,14 @@ store_lane:
     }
 }
 
-// Whether a word is taken in this cycle: no sooner than they come, for a read that waits would stop the array.
+// Whether a word is taken in this cycle: no sooner than they come, for a read that waits would stop the array. From one
+// cycle to the next the credit passes one adder and a choice by its sign.
 inline bool is_due(const Matrix &matrix, int row_cycles, Arrival &at) {
 #pragma HLS inline
-    at.credit += matrix.words;
-    const bool due = at.credit >= row_cycles;
-    at.credit = due ? at.credit - row_cycles : at.credit;
+    const int grown = at.credit + matrix.words;
+    const int spent = at.credit + (matrix.words - row_cycles);
+    const bool due = grown >= 0;
+    at.credit = due ? spent : grown;
     return due && at.left > 0;
 }
 

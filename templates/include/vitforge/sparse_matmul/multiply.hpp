@@ -12,13 +12,9 @@
 namespace vitforge {
 namespace sparse_matmul {
 
-// From the last weight of a tile to the first step that may read it: a beat is stored some stages after a step reads.
-constexpr int settle_cycles = 4;
-
-// Run-time bounds of the loops, all in cycles but the first two.
+// Run-time bounds of the loops, all in cycles but the first.
 struct Bounds {
     int token_tiles;
-    int groups;      // of td tokens that leave for a column tile
     int tile_beats;  // of weights
     int drains;      // of a whole token tile
     int last_drains;
@@ -27,22 +23,32 @@ struct Bounds {
     int total;          // of the block
 };
 
+// Beats of a column tile.
+template <class C>
+inline int count_tile_beats(const Matrix &matrix) {
+#pragma HLS inline
+    typedef TileLayout<C> Layout;
+    const int dense = Layout::word_beats * matrix.steps;  // by constants, which take no DSP
+    const int weights = matrix.sparse ? Layout::sparse_step_beats * matrix.steps : dense;
+    return Layout::param_beats + weights;
+}
+
 // Of a block of `rows`; `more` tells that another one follows, whose first weight tile arrives in the last column tile.
 template <class C>
 inline Bounds find_bounds(const Matrix &matrix, int rows, bool more) {
 #pragma HLS inline
-    typedef TileLayout<C> Layout;
     constexpr int tile_groups = C::tt / C::td;
     Bounds bounds;
-    const int parts = matrix.wide ? wide_parts : 1;
+    const int groups = ceil_div(rows, C::td);  // of tokens that leave for a column tile
     bounds.token_tiles = ceil_div(rows, C::tt);
-    bounds.groups = ceil_div(rows, C::td);
-    bounds.tile_beats = Layout::param_beats + count_product(matrix.steps, Layout::step_beats(matrix.sparse));
-    bounds.drains = count_product(bounds.groups < tile_groups ? bounds.groups : tile_groups, parts);
-    bounds.last_drains = count_product(bounds.groups - (bounds.token_tiles - 1) * tile_groups, parts);
+    bounds.tile_beats = count_tile_beats<C>(matrix);
+    const int drained = groups < tile_groups ? groups : tile_groups;
+    const int last_drained = groups - (bounds.token_tiles - 1) * tile_groups;
+    bounds.drains = matrix.wide ? wide_parts * drained : drained;
+    bounds.last_drains = matrix.wide ? wide_parts * last_drained : last_drained;
     bounds.token_period = bounds.drains > matrix.steps ? bounds.drains : matrix.steps;
     const int work = count_product(bounds.token_period, bounds.token_tiles);
-    const int loaded = bounds.tile_beats + settle_cycles;
+    const int loaded = bounds.tile_beats + C::settle_cycles;
     bounds.column_period = loaded > work ? loaded : work;
     const int last = work - bounds.token_period + matrix.steps + bounds.last_drains;
     bounds.total = count_product(bounds.column_period, matrix.column_tiles - 1) +
@@ -120,6 +126,7 @@ inline void run_block(const Matrix &matrix, const Bounds &bounds, int rows, bool
     Output output = {0, 0, 0, 0, false};
     TileCursor cursor = {0, 0, 0};
     const int row_cycles = ceil_div(matrix.inputs, C::beat_bytes) + 1;
+    arrival.credit = -row_cycles;
 array_cycle:
     for (int cycle = 0; cycle < bounds.total; ++cycle) {
 #pragma HLS pipeline II=1
@@ -188,30 +195,29 @@ inline void run_matrix(const Launch &launch, const Matrix &matrix, hls::stream<a
 #pragma HLS bind_storage variable=picks type=ram_s2p impl=lutram
     TileTarget targets[2];  // a record of the weight tiles of all kernels; here all results leave
     ColumnParams<C::tc> params[2] = {};
-#pragma HLS array_partition variable=params complete
-    int total = 0;
+#pragma HLS array_partition variable=params complete dim=0
+    uint32 total = 0;
     int half = 0;
     int side = 0;
-    Bounds bounds = find_bounds<C>(matrix, block_rows<C>(launch, 0), false);
     Arrival arrival = {0, count_product(block_rows<C>(launch, 0), matrix.words), 0, 0, 0};
-    arrive<C>(matrix, bounds.tile_beats, words, tiles, arrival, left, targets, params, weights, picks);
+    arrive<C>(matrix, count_tile_beats<C>(matrix), words, tiles, arrival, left, targets, params, weights, picks);
 row_block:
     for (int first = 0; first < launch.rows; first += C::block_rows) {
 #pragma HLS loop_tripcount max=16
         const int rows = block_rows<C>(launch, first);
         const int next_rows = block_rows<C>(launch, first + C::block_rows);
         const int other = side == 0 ? C::left_depth / 2 : 0;
-        bounds = find_bounds<C>(matrix, rows, next_rows > 0);
+        const Bounds bounds = find_bounds<C>(matrix, rows, next_rows > 0);
         Position at = {0, 0, 0, 0, side, half, side};
         arrival = {other, count_product(next_rows, matrix.words), 0, 0, 0};
         run_block<C>(matrix, bounds, rows, next_rows > 0, at, arrival, words, tiles, results, left, targets, params,
                      weights, picks);
         take_rest<C>(matrix, words, arrival, left);
-        total += bounds.total;
+        total += static_cast<uint32>(bounds.total);
         half = (half + matrix.column_tiles) & 1;
         side = other;
     }
-    *cycles = static_cast<unsigned int>(total);
+    *cycles = total;
 }
 
 template <class C>

@@ -21,7 +21,7 @@ struct Output {
     bool ends_all;   // the tile is the last of the launch
 };
 
-// Sums of a group: results of rows past the last one are 0, whatever the left memory held.
+// Sums of a group. Of rows past the last one they are 0, whatever the left memory held, and so are their results.
 template <class C>
 inline void group_sums(const acc_t done[C::tt][C::tc], const ColumnParams<C::tc> &params, const Output &at, int rows,
                        int32 sums[C::td * C::tc]) {
@@ -39,7 +39,7 @@ sum_token:
 }
 
 template <class C>
-inline ap_uint<C::beat_bits> int8_beat(const int32 sums[C::td * C::tc], const ColumnParams<C::tc> &params, int tokens) {
+inline ap_uint<C::beat_bits> int8_beat(const int32 sums[C::td * C::tc], const ColumnParams<C::tc> &params) {
 #pragma HLS inline
     ap_uint<C::beat_bits> beat = 0;
 byte_lane:
@@ -47,8 +47,7 @@ byte_lane:
 #pragma HLS unroll
         const int column = lane % C::tc;
         const int64 scaled = requantize(sums[lane], params.mult[column], params.shift[column]);
-        const uint32 byte = static_cast<uint32>(clamp(scaled, int8_limit)) & 0xff;
-        beat.range(8 * lane + 7, 8 * lane) = lane / C::tc < tokens ? byte : 0;
+        beat.range(8 * lane + 7, 8 * lane) = static_cast<uint32>(clamp(scaled, int8_limit)) & 0xff;
     }
     return beat;
 }
@@ -76,7 +75,7 @@ inline void send_beat(const Matrix &matrix, int rows, const acc_t done[C::tt][C:
     int32 sums[C::td * C::tc];
 #pragma HLS array_partition variable=sums complete dim=0
     group_sums<C>(done, params, at, rows, sums);
-    const ap_uint<C::beat_bits> narrow = int8_beat<C>(sums, params, rows - at.row);
+    const ap_uint<C::beat_bits> narrow = int8_beat<C>(sums, params);
     const ap_uint<C::beat_bits> wide = int32_beat<C>(sums, at.part);
     results.write(with_last<C::beat_bits>(matrix.wide ? wide : narrow, at.ends_all && at.left == 1));
     --at.left;

@@ -10,26 +10,46 @@
 namespace vitforge {
 namespace sparse_matmul {
 
+constexpr int held_bits = 7;       // of a signed count of the values in the window
 constexpr int masks_per_beat = 8;  // a bit an activation: a beat of mask covers eight of activations
 
-// Bits of the activation beats of a row.
+// How many activations of a beat are kept.
 template <class C>
-inline void load_masks(int beats, hls::stream<ap_uint<C::beat_bits> > &head,
-                       uint32 masks[C::mask_beats][masks_per_beat]) {
+inline int count_kept(uint32 mask) {
 #pragma HLS inline
+    int count = 0;
+count_bit:
+    for (int bit = 0; bit < C::beat_bytes; ++bit) {
+#pragma HLS unroll
+        count += bit_of(mask, bit) ? 1 : 0;
+    }
+    return count;
+}
+
+// Bits of the activation beats of a row. Returns how many are set in front of its last beat.
+template <class C>
+inline int load_masks(int row_beats, hls::stream<ap_uint<C::beat_bits> > &head,
+                      uint32 masks[C::mask_beats][masks_per_beat]) {
+#pragma HLS inline
+    int before = 0;
 mask_beat:
-    for (int beat = 0; beat < beats; ++beat) {
+    for (int beat = 0; beat < ceil_div(row_beats, masks_per_beat); ++beat) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::mask_beats
         VITFORGE_ITERATION("mask_beat", beat)
         const ap_uint<C::beat_bits> value = head.read();
+        int kept = 0;
     mask_part:
         for (int part = 0; part < masks_per_beat; ++part) {
 #pragma HLS unroll
             const int bit = C::beat_bytes * part;
-            masks[beat][part] = value.range(bit + C::beat_bytes - 1, bit).to_uint();
+            const uint32 mask = value.range(bit + C::beat_bytes - 1, bit).to_uint();
+            masks[beat][part] = mask;
+            kept += beat * masks_per_beat + part < row_beats - 1 ? count_kept<C>(mask) : 0;
         }
+        before += kept;
     }
+    return before;
 }
 
 // The values of a beat that are kept, behind the `held` ones that wait in the window until they make a word. They find
@@ -74,36 +94,37 @@ send_lane:
     return held > C::beat_bytes ? held - C::beat_bytes : 0;
 }
 
-// All rows of a packet. A row takes a cycle a beat, and one more if its last beat fills a word and begins another.
+// All rows of a packet. A row takes a cycle a beat, and one more if its last beat fills a word and begins another
+// (`overflows`). Rows are alike in that, so it is known beforehand: were it told by what the window holds, each beat
+// would have to wait for the one before it until its mask can be read.
 template <class C>
-inline int compact_rows(int rows, int row_beats, const uint32 masks[C::mask_beats][masks_per_beat],
+inline int compact_rows(int rows, int row_beats, bool overflows, const uint32 masks[C::mask_beats][masks_per_beat],
                         hls::stream<ap_uint<C::beat_bits + 8> > &activations,
                         hls::stream<ap_uint<C::beat_bits> > &words) {
 #pragma HLS inline
     int8 window[1][2 * C::beat_bytes] = {};
 #pragma HLS array_partition variable=window complete dim=0
-    int held = 0;
+    static_assert(2 * C::beat_bytes < 1 << (held_bits - 1), "held_bits must count a window of two beats");
+    const int row_cycles = overflows ? row_beats + 1 : row_beats;
+    Int<held_bits> held = 0;
     PacketState packet = {false, false};
-    bool flushes = false;
-    int beat = 0;
+    int cycle = 0;  // of the row
     int row = 0;
 compact_beat:
     for (int i = 0; row < rows; ++i) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=C::max_arrivals
         VITFORGE_ITERATION("compact_beat", i)
-        static_cast<void>(i);  // only the trace counts
-        if (!flushes) {
-            const uint32 mask = masks[beat / masks_per_beat][beat % masks_per_beat];
+        if (cycle < row_beats) {
+            const uint32 mask = masks[cycle / masks_per_beat][cycle % masks_per_beat];
             held = push_beat<C>(take_beat<C::beat_bits>(activations, packet), mask, held, window);
         }
-        const bool is_last = flushes || beat == row_beats - 1;
+        const bool is_last = cycle == row_cycles - 1;
         if (held >= C::beat_bytes || (is_last && held > 0)) {
             held = send_word<C>(held, window, words);
         }
-        flushes = is_last && held > 0;
-        beat = is_last ? (flushes ? beat : 0) : beat + 1;
-        row = is_last && !flushes ? row + 1 : row;
+        cycle = is_last ? 0 : cycle + 1;
+        row = is_last ? row + 1 : row;
     }
     return end_packet<C::beat_bits>(activations, packet);
 }
@@ -122,9 +143,11 @@ static void receive(const Launch &launch, hls::stream<ap_uint<C::beat_bits> > &h
 #pragma HLS array_partition variable=header complete dim=0
         read_header<C::beat_bits>(head, header);
         write_header<C::beat_bits>(header, orders);
-        const int row_beats = ceil_div(decode_matrix<C>(header).inputs, C::beat_bytes);
-        load_masks<C>(ceil_div(row_beats, masks_per_beat), head, masks);
-        found = compact_rows<C>(launch.rows, row_beats, masks, activations, words);
+        const Matrix matrix = decode_matrix<C>(header);
+        const int row_beats = ceil_div(matrix.inputs, C::beat_bytes);
+        const int before = load_masks<C>(row_beats, head, masks);
+        const bool overflows = matrix.words > before / C::beat_bytes + 1;
+        found = compact_rows<C>(launch.rows, row_beats, overflows, masks, activations, words);
     }
     *status = static_cast<unsigned int>(found);
 }
