@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vitforge.a3_generate import A3GenerateResult, generate_a3
 from vitforge.boards import Board
 from vitforge.config import ProjectConfig
-from vitforge.csim.a3 import csim_a3
+from vitforge.csim.overlay import csim_overlay
 from vitforge.csim.checks import OverlayCsimResult
 from vitforge.csim.project import load_a3_project
 from vitforge.deploy.overlay import OVERLAY_NAME, link_library
@@ -125,7 +125,7 @@ def a3_demo(*, output: Path, board: Board, stories: int = STORIES, progress: Pro
     sizes = {"n_max": network.most_statements, "d_max": network.width}
     config = ProjectConfig(kernel="a3").with_options(a3=sizes)
     generated = generate_a3(board=board, output=output, config=config)
-    checked = csim_a3(output, progress=progress)
+    checked = csim_overlay(output, progress=progress)
     link_library(output / "overlay", load_a3_project(output).compile())
     with A3(output / "overlay" / f"{OVERLAY_NAME}.bit", device=SimDevice()) as driver:
         attention = BoardAttention(driver)

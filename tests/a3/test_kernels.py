@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from a3.designs import DESIGNS, compiled, write_sources
 from vitforge.codegen.a3_packets import load_packet, load_registers, query_registers, read_results, rows_packet
-from vitforge.csim.a3 import check_a3_library
+from vitforge.csim.a3_checks import a3_checks
 from vitforge.csim.a3_library import A3Library
 from vitforge.csim.build import build_executable
+from vitforge.csim.checks import KernelCheck, run_checks
 from vitforge.csim.headers import HEADER_SETS
 from vitforge.design.a3 import A3_MAGIC, A3_TOP, LANES, PORTS
 from vitforge.design.geometry import ceil_div
@@ -31,21 +32,25 @@ def codes(rng: np.random.Generator, library: A3Library, rows: int, d: int, sprea
     return np.clip(np.rint(rng.normal(scale=spread * limit, size=(rows, d))), -limit, limit).astype(np.int64)
 
 
+def checked(library: A3Library) -> list[KernelCheck]:
+    return run_checks(library, a3_checks(library))
+
+
 def test_every_check_passes(library: A3Library) -> None:
-    checks = check_a3_library(library)
+    checks = checked(library)
     assert [str(check.first) for check in checks if check.mismatches] == []
     assert all(check.elements > 0 for check in checks)
 
 
 @pytest.mark.parametrize("name", ["paper", "plain"])
 def test_every_check_passes_with_amd_headers(name: str, tmp_path: Path) -> None:
-    checks = check_a3_library(compiled(DESIGNS[name], tmp_path, "amd"))
+    checks = checked(compiled(DESIGNS[name], tmp_path, "amd"))
     assert [str(check.first) for check in checks if check.mismatches] == []
 
 
 @pytest.mark.parametrize("name", ["bytes", "paper"])
 def test_the_declared_widths_suffice(name: str, tmp_path: Path) -> None:
-    checks = check_a3_library(compiled(DESIGNS[name], tmp_path, defines=("VITFORGE_DECLARED_WIDTHS",)))
+    checks = checked(compiled(DESIGNS[name], tmp_path, defines=("VITFORGE_DECLARED_WIDTHS",)))
     assert [str(check.first) for check in checks if check.mismatches] == []
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from vitforge.a3_generate import generate_a3
 from vitforge.boards import load_board
 from vitforge.cli import main
-from vitforge.csim.a3 import csim_a3
+from vitforge.csim.overlay import csim_overlay
 from vitforge.csim.project import load_project
 from vitforge.csim.run import MOST_IMAGES, csim, default_images
 from vitforge.generate import GenerateResult, generate
@@ -67,7 +67,7 @@ def test_afterwards_the_driver_finds_the_library(tmp_path: Path) -> None:
     generate_a3(board=load_board("zcu104"), output=a3)
     assert entered(vit) == entered(a3) == [False]
     csim(vit, headers=("vitforge",), images=1)
-    csim_a3(a3, headers=("vitforge",))
+    csim_overlay(a3, headers=("vitforge",))
     assert entered(vit) == entered(a3) == [True]
 
 

@@ -72,14 +72,9 @@ def _run(
     kernel = kernel_of(directory)
     if kernel != "vit":
         refuse_options(f"is for a Vision Transformer, and {directory} is {OVERLAY_TITLES[kernel]}", images=images)
-    if kernel == "a3":
-        from vitforge.csim.a3 import csim_a3
+        from vitforge.csim.overlay import csim_overlay
 
-        return csim_a3(directory, headers=headers, progress=progress)
-    if kernel == "sparse_matmul":
-        from vitforge.csim.sparse_matmul import csim_sparse_matmul
-
-        return csim_sparse_matmul(directory, headers=headers, progress=progress)
+        return csim_overlay(directory, headers=headers, progress=progress)
     from vitforge.csim.run import csim as csim_vit
 
     images = settings.images if images is None else images

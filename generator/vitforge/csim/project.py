@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from vitforge.codegen.project import BLOB
 from vitforge.csim.build import build_shared
@@ -36,12 +36,32 @@ Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Project:
+class _Generated:
     """A project directory, its design and its settings."""
 
+    top: ClassVar[str]
     directory: Path
-    design: Design
+    design: Design | A3Design | SparseMatmulDesign
     settings: dict[str, Any]
+
+    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
+        """Builds (or finds in the cache) the csim shared library of the project."""
+        hls = self.directory / "hls"
+        return build_shared(
+            [hls / "src" / f"{self.top}.cpp", hls / "tb" / "csim_api.cpp"],
+            headers=headers or own_headers(),
+            include_dirs=[hls / "include"],
+            name=self.design.name,
+            defines=defines,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project(_Generated):
+    """A project of a Vision Transformer."""
+
+    top = TOP_NAME
+    design: Design
 
     def blob(self) -> bytes:
         """The weight blob. Raises ConfigError if it cannot be read or is damaged."""
@@ -56,35 +76,21 @@ class Project:
         """The integer model that the blob was made from."""
         return load_quantized(self.directory / MODEL)
 
-    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
-        """Builds (or finds in the cache) the csim shared library of the project."""
-        return _compile(self.directory, TOP_NAME, self.design.name, headers, defines)
-
 
 @dataclass(frozen=True, kw_only=True)
-class A3Project:
-    """A project directory of an A3 overlay, its design and its settings."""
+class A3Project(_Generated):
+    """A project of an A3 overlay."""
 
-    directory: Path
+    top = A3_TOP
     design: A3Design
-    settings: dict[str, Any]
-
-    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
-        """Builds (or finds in the cache) the csim shared library of the project."""
-        return _compile(self.directory, A3_TOP, self.design.name, headers, defines)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseMatmulProject:
-    """A project directory of a sparse_matmul overlay, its design and its settings."""
+class SparseMatmulProject(_Generated):
+    """A project of a sparse_matmul overlay."""
 
-    directory: Path
+    top = SPARSE_MATMUL_TOP
     design: SparseMatmulDesign
-    settings: dict[str, Any]
-
-    def compile(self, headers: HeaderSet | None = None, defines: Sequence[str] = ()) -> Path:
-        """Builds (or finds in the cache) the csim shared library of the project."""
-        return _compile(self.directory, SPARSE_MATMUL_TOP, self.design.name, headers, defines)
 
 
 def kernel_of(directory: Path | str) -> str:
@@ -131,17 +137,6 @@ def link_if_exact(
     """
     if OWN in checks and not any(check.mismatches for check in checks[OWN]):
         link_library(project.directory / "overlay", project.compile())
-
-
-def _compile(directory: Path, top: str, name: str, headers: HeaderSet | None, defines: Sequence[str]) -> Path:
-    hls = directory / "hls"
-    return build_shared(
-        [hls / "src" / f"{top}.cpp", hls / "tb" / "csim_api.cpp"],
-        headers=headers or own_headers(),
-        include_dirs=[hls / "include"],
-        name=name,
-        defines=defines,
-    )
 
 
 def _content(root: Path) -> dict[str, Any]:

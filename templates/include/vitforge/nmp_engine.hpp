@@ -29,7 +29,7 @@ static void nmp_step(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap_
 #pragma HLS array_reshape variable=picks complete dim=2
 #pragma HLS bind_storage variable=picks type=ram_s2p impl=lutram
 #pragma HLS array_partition variable=targets complete
-#pragma HLS array_partition variable=params complete
+#pragma HLS array_partition variable=params complete dim=0
     // This engine has no attention: nothing reads or writes these, and they are not built.
     static int8 key[C::key_depth][C::key_banks][C::groups][C::tc];
     static int8 value[C::value_depth][C::value_banks][C::tc];

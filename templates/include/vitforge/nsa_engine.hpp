@@ -46,7 +46,7 @@ static void nsa_array(hls::stream<ap_uint<C::beat_bits> > &beats, hls::stream<ap
 #pragma HLS array_reshape variable=picks complete dim=2
 #pragma HLS bind_storage variable=picks type=ram_s2p impl=lutram
 #pragma HLS array_partition variable=targets complete
-#pragma HLS array_partition variable=params complete
+#pragma HLS array_partition variable=params complete dim=0
 nsa_job:
     while (true) {
 #pragma HLS loop_tripcount max=4
