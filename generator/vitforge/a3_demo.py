@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vitforge.a3_generate import A3GenerateResult, generate_a3
 from vitforge.boards import Board
 from vitforge.config import ProjectConfig
-from vitforge.csim.overlay import csim_overlay
 from vitforge.csim.checks import OverlayCsimResult
+from vitforge.csim.overlay import csim_overlay
 from vitforge.csim.project import load_a3_project
 from vitforge.deploy.overlay import OVERLAY_NAME, link_library
 from vitforge.stories import SETTINGS, GoldenAttention, MemoryNetwork, Question, Story, held_out
