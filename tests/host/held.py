@@ -9,21 +9,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vitforge_host.sim import SimDevice
 
 CYCLES = 100
 WARM_UP = 10
 GROWTH = 10_000_000  # bytes: the C heap settles by a few; any buffer, blob or library left behind each time is more
+LAST_RUN_S = 10.0  # a run tells its host that it is done a moment before its thread ends
 
 
 @dataclass(frozen=True)
 class Held:
     """What this process holds."""
 
-    files: int
-    threads: int
-    libraries: int
+    files: frozenset[tuple[str, str]]  # descriptor and what it is
+    threads: frozenset[threading.Thread]
+    libraries: frozenset[str]  # paths of the private copies that are mapped
     objects: int  # that the garbage collector knows
     resident: int  # bytes
 
@@ -32,23 +34,53 @@ class Held:
         gc.collect()
         maps = Path("/proc/self/maps").read_text().splitlines()
         return cls(
-            files=len(os.listdir("/proc/self/fd")),
-            threads=threading.active_count(),
-            libraries=sum("vitforge-sim-" in line for line in maps),
+            files=frozenset(_open_files()),
+            threads=frozenset(threading.enumerate()),
+            libraries=frozenset(line.split(maxsplit=5)[5] for line in maps if "vitforge-sim-" in line),
             objects=len(gc.get_objects()),
             resident=int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
         )
 
+    def since(self, start: Held) -> dict[str, list[Any]]:
+        """Files, threads and libraries of now that were not there at the start.
+
+        What was there is left out whether it still is or not: a run that an earlier test gave up on may end at any
+        time, and takes its thread and its library with it.
+        """
+        names = ("files", "threads", "libraries")
+        return {name: list(getattr(self, name) - getattr(start, name)) for name in names}
+
+
+def _open_files() -> list[tuple[str, str]]:
+    files = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            files.append((name, os.readlink(f"/proc/self/fd/{name}")))
+        except FileNotFoundError:  # the listing itself
+            continue
+    return files
+
+
+def _after_last_run(start: Held) -> Held:
+    """What is held once the runs that were begun since the start have ended."""
+    for thread in set(threading.enumerate()) - start.threads:
+        if thread.name.startswith("sim-"):
+            thread.join(LAST_RUN_S)
+    return Held.now()
+
 
 def check_cycles(device: SimDevice, cycle: Callable[[], None]) -> None:
     """Run ``cycle`` a hundred times; all that the process then holds is what it held before."""
+    start = Held.now()
     for _ in range(WARM_UP):
         cycle()
-    before = Held.now()
+    before = _after_last_run(start)
     for _ in range(CYCLES):
         cycle()
         assert device.default_memory.live_allocations == 0
-    after = Held.now()
-    assert (after.files, after.threads, after.libraries) == (before.files, before.threads, before.libraries)
-    assert after.objects - before.objects < CYCLES  # not one a cycle
-    assert after.resident - before.resident < GROWTH
+    after = _after_last_run(start)
+    for (name, more), less in zip(after.since(start).items(), before.since(start).values(), strict=True):
+        assert len(more) == len(less), f"{name} before {less}, after {more}"
+    objects, resident = after.objects - before.objects, after.resident - before.resident
+    assert objects < CYCLES, f"{objects} objects more after {CYCLES} cycles"  # not one a cycle
+    assert resident < GROWTH, f"{resident} bytes more after {CYCLES} cycles"
