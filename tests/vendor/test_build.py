@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,21 @@ def test_why_synthesis_failed(told: dict, message: str, project: Path, tools: To
     assert any(line.strip() in told.get("says", "INFO: csynth") for line in last)
     assert error.exit_code == 3
     assert [step.status for step in error.result.steps] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"leaves": False}, "it left no cosim.rpt report"),
+        ({"report": "|   Verilog|      Fail|   NA|   NA|   NA|"}, r"the RTL does not do what the C\+\+ does: .*says Fail"),
+        ({"report": "|      VHDL|   NA|   NA|   NA|   NA|\n|   Veri"}, "does not say how the simulation went"),
+        ({"code": 1, "says": "ERROR: [COSIM 212-360] ended with result -1"}, r"it said .ERROR: \[COSIM 212-360\]"),
+    ],
+)
+def test_why_cosimulation_failed(told: dict, message: str, project: Path, tools: Tools) -> None:
+    statuses(project, tools.add(*UNIFIED), "cosim")
+    (project / STATE).unlink()
+    assert re.search(message, str(failure(project, tools.tell(cosim=told), "cosim")))
 
 
 def test_export_of_releases_that_died_of_the_year_2022(project: Path, tools: Tools) -> None:
