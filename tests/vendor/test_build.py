@@ -213,7 +213,10 @@ def test_why_synthesis_failed(told: dict, message: str, project: Path, tools: To
     ("told", "message"),
     [
         ({"leaves": False}, "it left no cosim.rpt report"),
-        ({"report": "|   Verilog|      Fail|   NA|   NA|   NA|"}, r"the RTL does not do what the C\+\+ does: .*says Fail"),
+        (
+            {"report": "|   Verilog|      Fail|   NA|   NA|   NA|"},
+            r"the RTL does not do what the C\+\+ does: .*says Fail",
+        ),
         ({"report": "|      VHDL|   NA|   NA|   NA|   NA|\n|   Veri"}, "does not say how the simulation went"),
         ({"code": 1, "says": "ERROR: [COSIM 212-360] ended with result -1"}, r"it said .ERROR: \[COSIM 212-360\]"),
     ],

@@ -14,6 +14,7 @@ from vitforge.design.loops import A3_LOOPS, LOOPS, SPARSE_MATMUL_LOOPS
 from vitforge.errors import CheckError
 from vitforge.report.cosim import Cosim, read_cosim
 from vitforge.report.csynth import CsynthReport, is_csynth, read_csynth, read_xml
+from vitforge.report.quality import Quality, read_quality
 from vitforge.report.vivado import Timing, read_timing, read_utilization
 
 BUILD = "vitis/build"
@@ -44,7 +45,7 @@ class LoopRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectReport:
-    """predicted, reported : figures by name; missing : what could not be had, and how to get it"""
+    """predicted, reported : figures by name; quality : of the model; missing : what is not there, and how to get it"""
 
     directory: str
     kernel: str
@@ -52,6 +53,7 @@ class ProjectReport:
     predicted: dict[str, Any]
     reported: dict[str, Any]
     loops: list[LoopRow]
+    quality: Quality
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -86,6 +88,7 @@ def report(directory: Path | str) -> ProjectReport:
         predicted=_predicted(directory, design, missing),
         reported=_reported(csynth, cosim, used, timing),
         loops=_loops(kernel, csynth, missing),
+        quality=read_quality(directory, kernel, missing),
         missing=missing,
     )
 
