@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -140,15 +141,51 @@ def test_interrupts_are_wired_as_in_the_handoff(project: tuple[Board, dict[str, 
 def test_a_beat_and_its_last_flag_fit_the_stream_of_the_kernel(
     project: tuple[Board, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    board, cells = project[0], run(project[1], tmp_path).cells
-    wide, beat = str(board.axi_bits // 8 + 1), str(board.axi_bits // 8)
+    """A remap string lists what the bits come from, the most significant first (PG085)."""
+    vivado, sources = run(project[1], tmp_path), project[1]
+    streams = re.findall(r"mode=axis port=(\w+)", top_of(sources))
+    cells = {name: cell for name, cell in vivado.cells.items() if cell.kind == "axis_subset_converter"}
+    assert set(cells) == {f"{stream}_tlast" for stream in streams}
+    if not streams:
+        return
+    assert "typedef ap_uint<C::beat_bits + 8> axis_t;" in top_of(sources)
+    headers = "".join(text.decode() for name, text in sources.items() if name.endswith("_config.hpp"))
+    (beat,) = map(int, set(re.findall(r"\bbeat_bits = (\d+)", headers)))
+    wide = beat + 8
     for name, cell in cells.items():
-        if cell.kind == "axis_subset_converter":
-            p = cell.properties
-            inward = name != "results_tlast"
-            assert (p["S_TDATA_NUM_BYTES"], p["M_TDATA_NUM_BYTES"]) == ((beat, wide) if inward else (wide, beat))
-            assert ("tlast[0]" in p["TDATA_REMAP"]) == inward
-            assert p.get("TLAST_REMAP") == (None if inward else f"tdata[{board.axi_bits}]")
+        p = cell.properties
+        takes, gives = 8 * int(p["S_TDATA_NUM_BYTES"]), 8 * int(p["M_TDATA_NUM_BYTES"])
+        bits = remapped(p["TDATA_REMAP"])
+        assert len(bits) == gives
+        assert bits[:beat] == [f"tdata[{bit}]" for bit in range(beat)]
+        if name == "results_tlast":
+            assert (takes, gives) == (wide, beat)
+            assert (p["S_HAS_TLAST"], p["M_HAS_TLAST"], remapped(p["TLAST_REMAP"])) == ("0", "1", [f"tdata[{beat}]"])
+            ends = (f"{name.removesuffix('_tlast')}", "S_AXIS_S2MM")
+        else:
+            assert (takes, gives) == (beat, wide)
+            assert (p["S_HAS_TLAST"], p["M_HAS_TLAST"]) == ("1", "0")
+            assert bits[beat:] == ["tlast[0]", *7 * ["0"]]
+            ends = ("M_AXIS_MM2S", f"{name.removesuffix('_tlast')}")
+        joined = {
+            end.split("/")[1] for link in vivado.links if any(e.startswith(f"{name}/") for e in link) for end in link
+        }
+        assert joined == {*ends, "S_AXIS", "M_AXIS"}
+
+
+def remapped(text: str) -> list[str]:
+    """Bits of a remap string, the least significant first."""
+    bits: list[str] = []
+    for part in reversed(text.split(",")):
+        if found := re.fullmatch(r"(\w+)\[(\d+):0\]", part):
+            bits += [f"{found[1]}[{bit}]" for bit in range(int(found[2]) + 1)]
+        elif found := re.fullmatch(r"(\d+)'b([01]+)", part):
+            assert int(found[1]) == len(found[2])
+            bits += list(reversed(found[2]))
+        else:
+            assert re.fullmatch(r"\w+\[\d+\]", part), part
+            bits.append(part)
+    return bits
 
 
 def test_our_own_interpreter_of_tcl_builds_the_same(project: tuple[Board, dict[str, bytes]], tmp_path: Path) -> None:

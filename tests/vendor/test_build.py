@@ -322,6 +322,13 @@ def test_make_runs_the_same_commands(flow: tuple[str, ...], project: Path, tools
     assert [(call["argv"], call["cwd"]) for call in tools.calls()[len(by_make) :]] == by_make
 
 
+def test_make_names_a_tool_that_is_not_there(project: Path, tools: Tools) -> None:
+    make = ["make", "-C", str(project / "vitis"), "csynth"]
+    done = subprocess.run(make, capture_output=True, text=True, env=os.environ | tools.environment)
+    assert done.returncode != 0
+    assert "vitforge: there is no vitis_hls on PATH; source the settings64.sh of Vitis first" in done.stderr
+
+
 def test_make_stops_at_a_failure(project: Path, tools: Tools) -> None:
     tools.add(*UNIFIED).tell(csynth={"code": 1})
     make = ["make", "-C", str(project / "vitis"), "ip"]

@@ -142,7 +142,8 @@ def _converter(board: Board, stream: StreamContext) -> Cell:
     data = f"tdata[{board.axi_bits - 1}:0]"
     if stream.kind == "TARGET":
         ports = (("S_TDATA_NUM_BYTES", beat), ("M_TDATA_NUM_BYTES", wide), ("S_HAS_TLAST", 1), ("M_HAS_TLAST", 0))
-        remap = [("TDATA_REMAP", f"{_TLAST_BITS - 1}'b0,tlast[0],{data}")]
+        above = _TLAST_BITS - 1
+        remap = [("TDATA_REMAP", f"{above}'b{'0' * above},tlast[0],{data}")]
     else:
         ports = (("S_TDATA_NUM_BYTES", wide), ("M_TDATA_NUM_BYTES", beat), ("S_HAS_TLAST", 0), ("M_HAS_TLAST", 1))
         remap = [("TDATA_REMAP", data), ("TLAST_REMAP", f"tdata[{board.axi_bits}]")]
