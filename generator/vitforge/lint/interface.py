@@ -35,9 +35,9 @@ def _ports(program: Program, top: Function) -> Iterator[Finding]:
         if _mode(pragma) == "m_axi" and name in arguments:
             yield from _memory_port(program, pragma, arguments[name])
     for name, pragmas in ports.items():
-        modes = sorted(map(_mode, pragmas))
-        if len(modes) > 1 and modes != ["m_axi", "s_axilite"]:
-            sentence = f"{name!r} has {len(modes)} interfaces, {' and '.join(modes)}; the tool takes one of them"
+        stated = sorted(map(_mode, pragmas))
+        if len(stated) > 1 and stated != ["m_axi", "s_axilite"]:
+            sentence = f"{name!r} has {len(stated)} interfaces, {' and '.join(stated)}; the tool takes one of them"
             yield _at(program, pragmas[-1], "interface", sentence)
     for name in [*arguments, _RETURN]:
         modes = {_mode(pragma) for pragma in ports.get(name, [])}
