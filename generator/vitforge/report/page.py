@@ -115,6 +115,7 @@ _FIGURES = {
     "dsp": ("DSPs", "{:,.0f}"),
     "limited_by": ("limits the rate", "{}"),
 }
+_CASES = {"dense": "dense", "structured_50_two_of_four": "half of it pruned, and 2:4"}  # of sparse_matmul
 _UNITS = {"ln1": "layer norm 1", "nsa": "attention array", "ln2": "layer norm 2", "nmp": "MLP array", "ddr": "DDR"}
 
 
@@ -152,9 +153,9 @@ def _roofline(result: ProjectReport, directory: Path, design: dict[str, Any]) ->
     if result.kernel == "sparse_matmul":
         cases = json.loads((directory / "report" / "estimate.json").read_text())["cases"]
         points = [
-            (name.replace("_", " "), 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
+            (_CASES[name], 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
             for name, case in cases.items()
-            if name in ("dense", "structured_50_two_of_four")
+            if name in _CASES
         ]
         return roofline(2 * figures["array_macs_per_cycle"] * clock / 1e3, ddr, points)
     return None

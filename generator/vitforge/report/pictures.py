@@ -200,7 +200,7 @@ def timeline_picture(tracks: Mapping[str, Sequence[tuple[str, int, int]]], first
             title = f"{label}: {end - start:,} cycles"
             blocks.append(Block(round(_TRACK_LABELS + (start - first) * scale, 1), max(0.6, width), kind, text, title))
         if blocks:
-            legend = tuple((kind, operation) for operation, kind in mute.items())
+            legend = tuple((kind, operation) for operation, kind in mute.items() if operation != name)
             drawn.append(Track(name, 10 + 34.0 * len(drawn), tuple(blocks), legend))
     step = 10 ** math.floor(math.log10(max(1, (last - first) / 4)))
     step *= next(factor for factor in (1, 2, 5, 10) if (last - first) / (step * factor) <= 6)
