@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from vitforge.csim.project import kernel_of
-from vitforge.design.loops import A3_LOOPS, LOOPS, SPARSE_MATMUL_LOOPS
+from vitforge.design.loops import LOOPS, SPARSE_MATMUL_LOOPS, LoopModel, a3_loops
 from vitforge.errors import CheckError
 from vitforge.report.cosim import Cosim, read_cosim
 from vitforge.report.csynth import CsynthReport, is_csynth, read_csynth, read_xml
@@ -18,7 +19,6 @@ from vitforge.report.quality import Quality, read_quality
 from vitforge.report.vivado import Timing, read_timing, read_utilization
 
 BUILD = "vitis/build"
-_LOOPS = {"vit": LOOPS, "a3": A3_LOOPS, "sparse_matmul": SPARSE_MATMUL_LOOPS}
 _SIMULATED = frozenset(("feed_beat", "drain_beat"))  # the DMA's, which is no part of the kernel
 _TEXT_REPORTS = {  # part of the file's name -> what is in it, and options of the build that makes it
     "cosim": ("C/RTL co-simulation", " --until cosim"),
@@ -87,7 +87,7 @@ def report(directory: Path | str) -> ProjectReport:
         board=design["board"]["title"],
         predicted=_predicted(directory, design, missing),
         reported=_reported(csynth, cosim, used, timing),
-        loops=_loops(kernel, csynth, missing),
+        loops=_loops(_models(kernel, design), csynth, missing),
         quality=read_quality(directory, kernel, missing),
         missing=missing,
     )
@@ -167,10 +167,17 @@ def _reported(
     return found
 
 
-def _loops(kernel: str, csynth: CsynthReport | None, missing: list[str]) -> list[LoopRow]:
+def _models(kernel: str, design: Mapping[str, Any]) -> Mapping[str, LoopModel]:
+    """Loops of the kernel as they are modelled."""
+    if kernel == "a3":
+        return a3_loops(design["approximate"], design["numbers"]["policy"] == "deferred")
+    return LOOPS if kernel == "vit" else SPARSE_MATMUL_LOOPS
+
+
+def _loops(models: Mapping[str, LoopModel], csynth: CsynthReport | None, missing: list[str]) -> list[LoopRow]:
     reached = {} if csynth is None else {loop.name: loop for loop in csynth.loops}
     rows = []
-    for name, model in _LOOPS[kernel].items():
+    for name, model in models.items():
         if name in _SIMULATED:
             continue
         # A loop that the tool merged with the one around it has both names.
