@@ -306,31 +306,3 @@ def test_an_interrupted_build_ends_its_tool_and_goes_on_later(project: Path, too
     assert json.loads((project / STATE).read_text())["steps"]["ip"]["status"] == "interrupted"
     tools.tell(ip={})
     assert statuses(project, tools, "ip") == {"csynth": "kept", "ip": "done"}
-
-
-@pytest.mark.parametrize("flow", [UNIFIED, CLASSIC], ids=["unified", "classic"])
-def test_make_runs_the_same_commands(flow: tuple[str, ...], project: Path, tools: Tools) -> None:
-    for name in ("bitstream.tcl", "block_design.tcl"):
-        (project / "vitis" / name).touch()
-    tools.add(*flow, *VIVADO)
-    make = ["make", "--no-print-directory", "-C", str(project / "vitis"), "bitstream"]
-    subprocess.run(make, check=True, capture_output=True, env=os.environ | tools.environment)
-    check_pair(project / "overlay/vitforge.bit")
-    by_make = [(call["argv"], call["cwd"]) for call in tools.calls()]
-    assert (project / "overlay/vitforge.bit").read_bytes().endswith(b"built")
-    statuses(project, tools, force=True)
-    assert [(call["argv"], call["cwd"]) for call in tools.calls()[len(by_make) :]] == by_make
-
-
-def test_make_names_a_tool_that_is_not_there(project: Path, tools: Tools) -> None:
-    make = ["make", "-C", str(project / "vitis"), "csynth"]
-    done = subprocess.run(make, capture_output=True, text=True, env=os.environ | tools.environment)
-    assert done.returncode != 0
-    assert "vitforge: there is no vitis_hls on PATH; source the settings64.sh of Vitis first" in done.stderr
-
-
-def test_make_stops_at_a_failure(project: Path, tools: Tools) -> None:
-    tools.add(*UNIFIED).tell(csynth={"code": 1})
-    make = ["make", "-C", str(project / "vitis"), "ip"]
-    assert subprocess.run(make, capture_output=True, env=os.environ | tools.environment).returncode != 0
-    assert tools.steps() == ["csynth"]
