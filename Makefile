@@ -30,8 +30,14 @@ $(READY): pyproject.toml setup.py
 demo: $(READY)
 	@$(BIN)/vitforge demo
 
+# Nothing but tests in a browser may be left out, and only where there is none.
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/pytest
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
+	    OMP_NUM_THREADS=1 $(BIN)/pytest; \
+	else \
+	    echo "There is no Chromium, so tests marked browser are left out: apt install chromium"; \
+	    OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser"; \
+	fi
 
 test-train: $(READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test,train]'

@@ -231,9 +231,22 @@ def csim() -> str:
     return table(columns, rows) + sentence
 
 
+def host() -> str:
+    """What the driver costs a launch, as recorded."""
+    found = _recorded("host_overhead.json")
+    parts = (
+        ("registers, start and end, one launch right after another", found["launch_us"]),
+        ("the same after packing, when caches are cold: the accelerator idles", found["idle_us"]),
+        ("packing and unpacking, hidden behind the launch before", found["hidden_us"]),
+        ("the accelerator, modelled", found["modelled_us"]),
+    )
+    rows = [(what, f"{value:,.0f}", percent(value / found["modelled_us"], 2)) for what, value in parts]
+    return table((f"{MODELS[found['model']]}, {found['batch']} images a launch", "us", "of the accelerator"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{function.__name__: function for function in (results, short, shipped, bounds, cycles, folding)},
-    **{function.__name__: function for function in (loops, ours, csim)},
+    **{function.__name__: function for function in (loops, ours, csim, host)},
     **A3_TABLES,
     **SPARSITY_TABLES,
     **KERNEL_TABLES,

@@ -23,6 +23,7 @@ from vitforge.picture import draw_predictions
 from vitforge.quantize.quantizer import quantize_model
 from vitforge.quantize.report import QuantReport
 from vitforge.quantize.top1 import top1
+from vitforge.report.quality import write_accuracy
 
 CSIM_IMAGES = 64
 PICTURE = "demo.png"
@@ -110,12 +111,12 @@ def demo(
     notify("golden model", 0, 1)
     golden = golden_forward(quantized, pictures)
     notify("generate", 0, 1)
-    generated = generate(board=board or load_board("zcu104"), output=output, model=quantized)
+    generated = generate(board=board or load_board("zcu104"), output=output, model=quantized, quality=report)
     checked = csim(output, images=min(CSIM_IMAGES, len(pictures)), progress=progress)
     logits = run_on_simulated_board(output, pictures, progress)
     picture = output / PICTURE
     draw_predictions(picture, pictures, labels, logits, model.labels)
-    return DemoResult(
+    result = DemoResult(
         generated=generated,
         checked=checked,
         quantized=report,
@@ -125,3 +126,5 @@ def demo(
         driver_mismatches=int(np.count_nonzero(logits != golden)),
         picture=picture,
     )
+    write_accuracy(output, result.float_top1, result.int8_top1, result.images)
+    return result

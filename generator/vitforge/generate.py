@@ -30,10 +30,11 @@ from vitforge.errors import CapacityError, ConfigError
 from vitforge.golden.vit import forward
 from vitforge.model.keep import TWO_OF_FOUR
 from vitforge.model.samples import Samples, project_samples
-from vitforge.model.source import Progress, resolve_model
+from vitforge.model.source import Progress, resolve_quantized
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.prune import prune_quantized, prune_two_of_four
+from vitforge.quantize.report import QuantReport
 from vitforge.quantize.store import quantized_files
 
 
@@ -66,7 +67,11 @@ class GenerateResult:
 
 
 def project_files(
-    fitted: FitResult, model: QuantModel, samples: Samples, settings: dict[str, object]
+    fitted: FitResult,
+    model: QuantModel,
+    samples: Samples,
+    settings: dict[str, object],
+    quality: QuantReport | None = None,
 ) -> dict[str, bytes]:
     """Every file of the project by its path in it."""
     design = fitted.design
@@ -86,7 +91,7 @@ def project_files(
     )
     return (
         hls
-        | {f"weights/model/{name}": data for name, data in quantized_files(model).items()}
+        | {f"weights/model/{name}": data for name, data in quantized_files(model, quality).items()}
         | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
         | host_files()
         | vit_notebook_files(fitted, model, samples, expected, BLOB)
@@ -96,9 +101,9 @@ def project_files(
     )
 
 
-def _model_of(config: ProjectConfig, progress: Progress | None) -> QuantModel:
+def _model_of(config: ProjectConfig, progress: Progress | None) -> tuple[QuantModel, QuantReport | None]:
     chosen = config.quantize.model_dump(exclude_none=True)
-    return resolve_model(config.model, config.calibration, progress=progress, **chosen)
+    return resolve_quantized(config.model, config.calibration, progress=progress, **chosen)
 
 
 def generate(
@@ -106,10 +111,13 @@ def generate(
     board: Board,
     output: Path,
     model: QuantModel | None = None,
+    quality: QuantReport | None = None,
     config: ProjectConfig | None = None,
     progress: Progress | None = None,
 ) -> GenerateResult:
     """Fits ``model`` (by default what ``config`` names, or the one that ships) to ``board``; writes to ``output``.
+
+    quality : what quantisation did to ``model``, for `vitforge report`
 
     Raises
     ------
@@ -126,13 +134,14 @@ def generate(
             f"kernel is {config.kernel!r}, and this generates 'vit'; call vitforge.a3_generate.generate_a3"
         )
     notify = progress or (lambda what, done, total: None)
-    model = model or _model_of(config, progress)
+    if model is None:
+        model, quality = _model_of(config, progress)
     if config.keep is not None:
         if model.keep:
             raise ConfigError(f"keep is {config.keep}, but {model.name} is pruned already; leave keep out")
-        model = prune_quantized(model, magnitude_keep(model, config.keep))
+        model, quality = prune_quantized(model, magnitude_keep(model, config.keep)), None
     if config.sparsity == TWO_OF_FOUR:
-        model = prune_two_of_four(model)
+        model, quality = prune_two_of_four(model), None
     clock = board.legal_clock(config.clock_mhz) if config.clock_mhz else None
     notify("choose the folding", 0, 1)
     overrides = config.folding_overrides()
@@ -152,5 +161,5 @@ def generate(
     count = image_count(fitted.estimate.macs_per_image)
     samples = project_samples(model.shape, model.labels, count, TEST_BENCH_IMAGES, config.calibration)
     settings: dict[str, object] = {"model": model.name, "board": board.name}
-    write_project(output, project_files(fitted, model, samples, settings))
+    write_project(output, project_files(fitted, model, samples, settings, quality))
     return GenerateResult(directory=output, fitted=fitted)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from host.held import CYCLES, check_cycles
-from host.interrupt_wiring import add_interrupts
 from vitforge_host import A3, InputError, VitAccelerator
 from vitforge_host.sim import SimDevice
 
@@ -21,8 +20,6 @@ def test_vit(
     make_overlay: Callable[..., str], blob_path: Path, thread_device: SimDevice, images: np.ndarray, wait: str
 ) -> None:
     bitfile = make_overlay()
-    if wait == "interrupt":
-        add_interrupts(bitfile)
 
     def cycle() -> None:
         with VitAccelerator(bitfile, blob_path, thread_device, batch=4, wait=wait) as accelerator:

@@ -66,8 +66,8 @@ def test_register_access_has_the_rules_of_pynq(make_overlay: MakeOverlay, sync_d
     assert np.asarray(registers.array)[3:7].tolist() == [0, 3, 3, 0]
     with pytest.raises(IndexError):
         registers.read(0x100)
-    with pytest.raises(BusError, match="no register answers at address 0xa0010000"):
-        MMIO(0xA001_0000, 4, device=sync_device).read(0)
+    with pytest.raises(BusError, match="no register answers at address 0xa0020000"):
+        MMIO(0xA002_0000, 4, device=sync_device).read(0)
 
 
 def test_a_zynq_7000_overlay_loads_too(

@@ -79,6 +79,9 @@ BROKEN = [
          "the return"),
     Case("interface", "#pragma HLS interface mode=s_axilite port=memory bundle=control\n", "", "small_top", "address"),
     Case("interface", "mode=axis port=results", "mode=s_axilite port=results", "small_top", "needs mode=axis"),
+    Case("interface", "mode=s_axilite port=n bundle=control", "mode=ap_none port=n", "small_top", "ap_none is a wire"),
+    Case("interface", "#pragma HLS interface mode=s_axilite port=n", "#pragma HLS INTERFACE ap_none port=n\n"
+         "#pragma HLS interface mode=s_axilite port=n", "s_axilite port=n", "2 interfaces, ap_none and s_axilite"),
     Case("interface", "port=n bundle", "port=m bundle", "port=m ", "no argument 'm'"),
     Case("interface", "    counts[0] = n;", "#pragma HLS interface mode=axis port=words\n    counts[0] = n;",
          "port=words", "not the top function"),

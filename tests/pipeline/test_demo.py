@@ -13,6 +13,7 @@ from PIL import Image
 from vitforge.boards import load_board
 from vitforge.cli import main
 from vitforge.demo import DemoResult, demo
+from vitforge.report.compare import report
 
 KEYS = {
     "float_top1",
@@ -54,6 +55,12 @@ def test_picture_of_digits_with_predictions(result: DemoResult) -> None:
 
 def test_project_stays_for_a_look(result: DemoResult) -> None:
     assert (Path(result.generated.directory) / "project.json").is_file()
+
+
+def test_report_shows_the_accuracy_that_was_found(result: DemoResult) -> None:
+    found = report(result.generated.directory).quality.accuracy
+    assert found is not None
+    assert (found.float_top1, found.int8_top1, found.images) == (result.float_top1, result.int8_top1, 1000)
 
 
 def test_unknown_board(tmp_path: Path) -> None:

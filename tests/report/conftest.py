@@ -34,6 +34,7 @@ def built(project: Path) -> Path:
     """Whose build left all reports."""
     put(project, UNIFIED, "unified_csynth.xml", "vitforge_a3_csynth.xml")
     put(project, UNIFIED, "unified_module_csynth.xml", "unit_0_csynth.xml")
+    put(project, UNIFIED.replace("syn", "sim"), "cosim.rpt", "vitforge_a3_cosim.rpt")
     put(project, "vitis/build/reports", "utilization.rpt")
     put(project, "vitis/build/reports", "timing_summary.rpt")
     return project

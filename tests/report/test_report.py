@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,12 @@ from vitforge.report.compare import report
 def test_without_any_report_all_is_missing_and_nothing_fails(project: Path) -> None:
     found = report(project)
     assert found.reported == {}
-    assert [sentence.partition(" lies")[0] for sentence in found.missing] == [
+    assert [re.split(" lies|:", sentence)[0] for sentence in found.missing] == [
         "no report of C synthesis",
+        "no report of C/RTL co-simulation",
         "no report of utilisation",
         "no report of timing",
+        "no accuracy",
     ]
     assert all(loop.reached is None and not loop.misses for loop in found.loops)
     assert found.predicted["dsp"] == 272
@@ -36,6 +39,7 @@ def test_all_reports(built: Path) -> None:
     assert csynth["latency_cycles"] is None  # "undef" is no number
     assert csynth["release"] == "2025.1"
     assert found.reported["implementation"] == {"lut": 68010, "ff": 59992, "bram36": 69.5, "uram": 16, "dsp": 272}
+    assert (found.reported["cosim"]["status"], found.reported["cosim"]["latency_cycles"]) == ("Pass", 14804)
     assert found.reported["timing"]["worst_slack_ns"] == -0.12
 
 
@@ -65,6 +69,13 @@ def test_reports_of_older_releases(project: Path) -> None:
     assert {loop.name: loop.reached for loop in found.loops}["dot_word"] == 1
 
 
+def test_a_simulation_that_failed(project: Path) -> None:
+    report_file = put(project, CLASSIC.replace("syn", "sim"), "cosim.rpt", "vitforge_a3_cosim.rpt")
+    report_file.write_text(report_file.read_text().replace("Pass", "Fail").replace("14804", "NA"))
+    cosim = report(project).reported["cosim"]
+    assert (cosim["status"], cosim["latency_cycles"]) == ("Fail", None)
+
+
 def test_a_report_under_another_name_is_known_by_its_content(project: Path) -> None:
     put(project, "vitis/build/hls/elsewhere", "classic_csynth.xml", "csynth.xml")
     assert report(project).reported["csynth"]["dsp"] == 280
@@ -78,7 +89,10 @@ def test_a_report_half_written_is_named_and_the_rest_is_shown(built: Path) -> No
     assert found.reported["implementation"]["dsp"] == 272
 
 
-@pytest.mark.parametrize(("name", "what"), [("utilization.rpt", "utilisation"), ("timing_summary.rpt", "slack")])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("utilization.rpt", "utilisation"), ("timing_summary.rpt", "slack"), ("vitforge_a3_cosim.rpt", "simulation")],
+)
 def test_a_text_report_that_broke_off_is_named(name: str, what: str, built: Path) -> None:
     next(built.rglob(name)).write_text("| CLB LUTs")
     assert any(name in sentence and what in sentence for sentence in report(built).missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -208,6 +209,24 @@ def test_why_synthesis_failed(told: dict, message: str, project: Path, tools: To
     assert [step.status for step in error.result.steps] == ["failed"]
 
 
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"leaves": False}, "it left no cosim.rpt report"),
+        (
+            {"report": "|   Verilog|      Fail|   NA|   NA|   NA|"},
+            r"the RTL does not do what the C\+\+ does: .*says Fail",
+        ),
+        ({"report": "|      VHDL|   NA|   NA|   NA|   NA|\n|   Veri"}, "does not say how the simulation went"),
+        ({"code": 1, "says": "ERROR: [COSIM 212-360] ended with result -1"}, r"it said .ERROR: \[COSIM 212-360\]"),
+    ],
+)
+def test_why_cosimulation_failed(told: dict, message: str, project: Path, tools: Tools) -> None:
+    statuses(project, tools.add(*UNIFIED), "cosim")
+    (project / STATE).unlink()
+    assert re.search(message, str(failure(project, tools.tell(cosim=told), "cosim")))
+
+
 def test_export_of_releases_that_died_of_the_year_2022(project: Path, tools: Tools) -> None:
     said = "ERROR: '2211211530' is an invalid argument. Please specify an integer value: bad lexical cast"
     error = failure(project, tools.add(*UNIFIED).tell(ip={"code": 1, "says": said}), "ip")
@@ -287,24 +306,3 @@ def test_an_interrupted_build_ends_its_tool_and_goes_on_later(project: Path, too
     assert json.loads((project / STATE).read_text())["steps"]["ip"]["status"] == "interrupted"
     tools.tell(ip={})
     assert statuses(project, tools, "ip") == {"csynth": "kept", "ip": "done"}
-
-
-@pytest.mark.parametrize("flow", [UNIFIED, CLASSIC], ids=["unified", "classic"])
-def test_make_runs_the_same_commands(flow: tuple[str, ...], project: Path, tools: Tools) -> None:
-    for name in ("bitstream.tcl", "block_design.tcl"):
-        (project / "vitis" / name).touch()
-    tools.add(*flow, *VIVADO)
-    make = ["make", "--no-print-directory", "-C", str(project / "vitis"), "bitstream"]
-    subprocess.run(make, check=True, capture_output=True, env=os.environ | tools.environment)
-    check_pair(project / "overlay/vitforge.bit")
-    by_make = [(call["argv"], call["cwd"]) for call in tools.calls()]
-    assert (project / "overlay/vitforge.bit").read_bytes().endswith(b"built")
-    statuses(project, tools, force=True)
-    assert [(call["argv"], call["cwd"]) for call in tools.calls()[len(by_make) :]] == by_make
-
-
-def test_make_stops_at_a_failure(project: Path, tools: Tools) -> None:
-    tools.add(*UNIFIED).tell(csynth={"code": 1})
-    make = ["make", "-C", str(project / "vitis"), "ip"]
-    assert subprocess.run(make, capture_output=True, env=os.environ | tools.environment).returncode != 0
-    assert tools.steps() == ["csynth"]

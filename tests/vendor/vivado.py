@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vivado's commands for block designs under a real Tcl interpreter: they record what is built, refuse what is wrong.
+"""Vivado's commands for block designs under a Tcl interpreter: they record what is built, refuse what is wrong.
+
+The interpreter is Tcl itself where Python has it, and else our own of what the scripts use.
 
 Pins of AMD's IPs are as their product guides name them; those of the HLS IP come from the pragmas of its top function.
 """
@@ -8,10 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-import tkinter
 from pathlib import Path
+from typing import Any
 
+from vendor import small_tcl
 from vitforge.deploy.handoff import PROCESSING_SYSTEMS
+
+try:
+    import tkinter
+except ImportError:  # Debian: apt install python3-tk
+    tkinter = None  # type: ignore[assignment]
+TCL_ERRORS = (small_tcl.TclError, *([tkinter.TclError] if tkinter else []))
 
 PRAGMA = re.compile(r"#pragma HLS interface mode=(\w+) port=(\w+)(?: bundle=(\w+))?")
 CATALOGUE = {
@@ -111,7 +120,9 @@ def hls_interfaces(top: str) -> dict[str, bool]:
 class Vivado:
     """One session: ``cells``, ``links`` between interfaces, ``nets``, ``segments`` and files that were asked for."""
 
-    def __init__(self, top: str, *, boards: tuple[str, ...] = (), mhz: float = 0.0, slack: float = 0.5) -> None:
+    def __init__(
+        self, top: str, *, boards: tuple[str, ...] = (), mhz: float = 0.0, slack: float = 0.5, tcl: Any = None
+    ) -> None:
         self.cells: dict[str, Cell] = {}
         self.links: set[tuple[str, str]] = set()
         self.nets: dict[str, str] = {}
@@ -124,7 +135,7 @@ class Vivado:
         kernels = re.findall(r'extern "C" void (\w+)\(', top)
         self._catalogue = CATALOGUE | {f"vitforge:hls:{name}": "1.0" for name in kernels}
         self._automated = False
-        self._tcl = tkinter.Tcl()
+        self._tcl = tcl or (tkinter.Tcl() if tkinter else small_tcl.Tcl())
         for name in dir(self):
             if name.startswith("do_"):
                 self._tcl.createcommand(name[3:], getattr(self, name))
@@ -141,7 +152,7 @@ class Vivado:
         here = os.getcwd()
         try:
             self._tcl.eval(f"proc vitforge_fail {{sentence}} {{ puts $sentence; exit 1 }}\nsource {{{script}}}")
-        except tkinter.TclError:
+        except TCL_ERRORS:
             if self.exit_code is None:
                 raise
             raise SystemExit(self.exit_code) from None

@@ -47,6 +47,10 @@ def _print(result: ProjectReport) -> None:
             for row in result.loops
         ]
         print_table("loops, cycles", ("loop", "II stated", "II reached", "depth modelled", "depth", ""), loops)
+    cosim = result.reported.get("cosim")
+    if cosim is not None:
+        cycles = "" if cosim["latency_cycles"] is None else f", {cosim['latency_cycles']:,} cycles at most"
+        click.echo(f"co-simulation of the RTL: {cosim['status']}{cycles}")
     slack = result.reported.get("timing", {}).get("worst_slack_ns")
     if slack is not None:
         click.echo(f"worst slack: {slack:g} ns" + (": timing is not met" if slack < 0 else ""))

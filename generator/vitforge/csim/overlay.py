@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vitforge csim` of an overlay without a model: all stages and whole launches against the golden model, bit for bit."""
+"""`vitforge csim` of an overlay without a model: stages and whole launches against the golden model, bit for bit."""
 
 from __future__ import annotations
 

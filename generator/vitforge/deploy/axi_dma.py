@@ -39,6 +39,7 @@ def dma_module(board: Board, index: int, *, to_kernel: str, from_kernel: str) ->
             StreamContext(name="M_AXIS_MM2S", kind="INITIATOR", bus=to_kernel, data_bits=board.axi_bits),
             StreamContext(name="S_AXIS_S2MM", kind="TARGET", bus=from_kernel, data_bits=board.axi_bits),
         ),
+        interrupts=tuple(f"{name}_introut" for name, *_ in _CHANNELS),
     )
 
 

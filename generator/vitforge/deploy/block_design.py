@@ -18,18 +18,16 @@ from vitforge.deploy.handoff import (
     ModuleContext,
     ProcessingSystem,
     StreamContext,
+    interrupt_sources,
     module_address,
 )
+from vitforge.deploy.interrupts import CONCAT, CONCAT_VLNV, INTC, INTC_CONTROL, INTC_VLNV, Pin, interrupt_wires
 from vitforge.deploy.ps_pins import PsPins, ps_pins
 from vitforge.errors import ConfigError
 
-INTC, CONTROL, RESET, CONCAT = "axi_intc_0", "control_interconnect", "reset_0", "interrupts_0"
-_HLS_PINS = {"clocks": ("ap_clk",), "reset": "ap_rst_n", "interrupts": ("interrupt",)}
-_DMA_PINS = {
-    "clocks": ("s_axi_lite_aclk", "m_axi_mm2s_aclk", "m_axi_s2mm_aclk"),
-    "reset": "axi_resetn",
-    "interrupts": ("mm2s_introut", "s2mm_introut"),
-}
+CONTROL, RESET = "control_interconnect", "reset_0"
+_HLS_PINS = {"clocks": ("ap_clk",), "reset": "ap_rst_n"}
+_DMA_PINS = {"clocks": ("s_axi_lite_aclk", "m_axi_mm2s_aclk", "m_axi_s2mm_aclk"), "reset": "axi_resetn"}
 _TLAST_BITS = 8  # beside the beats of an HLS stream: bit 0 of them is TLAST (docs/decisions.md)
 
 
@@ -85,23 +83,23 @@ def block_design(board: Board, clock_mhz: float, modules: Sequence[ModuleContext
     masters = {
         slave: [f"{m.instance}/{p.name}" for m in modules for p in m.ports if p.slave == slave] for slave in slaves
     }
-    interrupts = [f"{module.instance}/{pin}" for module in modules for pin in _pins(module)["interrupts"]]
+    interrupts = interrupt_sources(modules)
     converters = [stream for module in modules[:1] for stream in module.streams]
     cells = [
-        *(Cell(module.instance, module.vlnv.rpartition(":")[0], _properties(module)) for module in modules),
+        *(Cell(module.instance, _without_version(module.vlnv), _properties(module)) for module in modules),
         *(_converter(board, stream) for stream in converters),
-        Cell(INTC, "xilinx.com:ip:axi_intc", (("C_IRQ_CONNECTION", "1"),)),
+        Cell(INTC, _without_version(INTC_VLNV), (("C_IRQ_CONNECTION", "1"),)),
         Cell(CONTROL, "xilinx.com:ip:smartconnect", (("NUM_SI", "1"), ("NUM_MI", str(len(modules) + 1)))),
         *(_memory_interconnect(slave, len(masters[slave])) for slave in slaves),
         Cell(RESET, "xilinx.com:ip:proc_sys_reset"),
     ]
     if len(interrupts) > 1:
-        cells.append(Cell(CONCAT, "xilinx.com:ip:xlconcat", (("NUM_PORTS", str(len(interrupts))),)))
+        cells.append(Cell(CONCAT, _without_version(CONCAT_VLNV), (("NUM_PORTS", str(len(interrupts))),)))
     return BlockDesign(
         part=board.part,
         board_part=board.board_part,
         ps=ps.instance,
-        ps_vln=ps.vlnv.rpartition(":")[0],
+        ps_vln=_without_version(ps.vlnv),
         ps_rule=pins.rule,
         ps_automation=pins.automation,
         ps_properties=pins.properties,
@@ -113,6 +111,10 @@ def block_design(board: Board, clock_mhz: float, modules: Sequence[ModuleContext
         nets=tuple(_nets(ps, pins, modules, slaves, converters, interrupts)),
         segments=tuple(_segments(board, modules)),
     )
+
+
+def _without_version(vlnv: str) -> str:
+    return vlnv.rpartition(":")[0]
 
 
 def _pins(module: ModuleContext) -> dict:
@@ -140,7 +142,8 @@ def _converter(board: Board, stream: StreamContext) -> Cell:
     data = f"tdata[{board.axi_bits - 1}:0]"
     if stream.kind == "TARGET":
         ports = (("S_TDATA_NUM_BYTES", beat), ("M_TDATA_NUM_BYTES", wide), ("S_HAS_TLAST", 1), ("M_HAS_TLAST", 0))
-        remap = [("TDATA_REMAP", f"{_TLAST_BITS - 1}'b0,tlast[0],{data}")]
+        above = _TLAST_BITS - 1
+        remap = [("TDATA_REMAP", f"{above}'b{'0' * above},tlast[0],{data}")]
     else:
         ports = (("S_TDATA_NUM_BYTES", wide), ("M_TDATA_NUM_BYTES", beat), ("S_HAS_TLAST", 0), ("M_HAS_TLAST", 1))
         remap = [("TDATA_REMAP", data), ("TLAST_REMAP", f"tdata[{board.axi_bits}]")]
@@ -161,7 +164,7 @@ def _interfaces(
     ps: ProcessingSystem, modules: Sequence[ModuleContext], masters: dict[str, list[str]]
 ) -> Iterator[tuple[str, str]]:
     yield f"{ps.instance}/{ps.master}", f"{CONTROL}/S00_AXI"
-    registers = [*(f"{module.instance}/{module.control}" for module in modules), f"{INTC}/s_axi"]
+    registers = [*(f"{module.instance}/{module.control}" for module in modules), f"{INTC}/{INTC_CONTROL}"]
     for index, slave in enumerate(registers):
         yield f"{CONTROL}/M{index:02d}_AXI", slave
     for slave, ports in masters.items():
@@ -185,7 +188,7 @@ def _nets(
     modules: Sequence[ModuleContext],
     slaves: Sequence[str],
     converters: Sequence[StreamContext],
-    interrupts: Sequence[str],
+    interrupts: Sequence[Pin],
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     interconnects = [CONTROL, *map(_interconnect_name, slaves)]
     streams = [_converter_name(stream) for stream in converters]
@@ -197,13 +200,8 @@ def _nets(
     reset = [f"{module.instance}/{_pins(module)['reset']}" for module in modules]
     reset += [f"{cell}/aresetn" for cell in (*interconnects, *streams)]
     yield f"{RESET}/peripheral_aresetn", (*reset, f"{INTC}/s_axi_aresetn")
-    if len(interrupts) == 1:
-        yield interrupts[0], (f"{INTC}/intr",)
-    else:
-        for index, pin in enumerate(interrupts):
-            yield pin, (f"{CONCAT}/In{index}",)
-        yield f"{CONCAT}/dout", (f"{INTC}/intr",)
-    yield f"{INTC}/irq", (f"{ps.instance}/{pins.interrupt}",)
+    for driver, load in interrupt_wires(interrupts, (ps.instance, ps.interrupt)):
+        yield "/".join(driver), ("/".join(load),)
 
 
 def _segments(board: Board, modules: Sequence[ModuleContext]) -> Iterator[Segment]:

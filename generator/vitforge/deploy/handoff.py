@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `.hwh` of an overlay for the simulated board: a processing system, and IPs of any kind on it.
 
-It has the parts that pynq reads (addresses, registers, clocks, memory ports) under the names that Vivado gives them, so
-that one driver binds to this file and to the one of a real build.
+It has the parts that pynq reads (addresses, registers, clocks, memory ports, interrupts) under the names that Vivado
+gives them, so that one driver binds to this file and to the one of a real build.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vitforge.boards import Board
 from vitforge.codegen.environment import environment
+from vitforge.deploy.interrupts import CONCAT, CONCAT_VLNV, INTC, INTC_CONTROL, INTC_VLNV, Pin, interrupt_wires
 from vitforge.design.registers import (
     CONTROL_INTERFACE,
     Register,
@@ -44,6 +46,7 @@ class ProcessingSystem:
     vlnv: str
     master: str  # AXI master that reaches the registers
     slave: str  # high-performance port, {} = index
+    interrupt: str  # its pin for interrupts
     base: int  # of the registers of the first IP
     address_bits: int  # of DDR
     windows: tuple[tuple[str, int, int], ...]  # address block after the port's name, first and last address
@@ -55,6 +58,7 @@ ZYNQMP = ProcessingSystem(
     vlnv="xilinx.com:ip:zynq_ultra_ps_e:3.5",
     master="M_AXI_HPM0_FPD",
     slave="S_AXI_HP{}_FPD",
+    interrupt="pl_ps_irq0",
     base=0xA000_0000,
     address_bits=40,
     windows=(("DDR_LOW", 0x0, 0x7FFF_FFFF), ("DDR_HIGH", 0x8_0000_0000, 0xF_FFFF_FFFF)),
@@ -65,6 +69,7 @@ ZYNQ7000 = ProcessingSystem(
     vlnv="xilinx.com:ip:processing_system7:5.5",
     master="M_AXI_GP0",
     slave="S_AXI_HP{}",
+    interrupt="IRQ_F2P",
     base=0x43C0_0000,
     address_bits=32,
     windows=(("DDR_LOWOCM", 0x0, 0x1FFF_FFFF),),
@@ -107,6 +112,17 @@ class ModuleContext:
     parameters: tuple[tuple[str, str], ...]
     ports: tuple[PortContext, ...] = ()
     streams: tuple[StreamContext, ...] = ()
+    interrupts: tuple[str, ...] = ()  # its pins for them
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinContext:
+    """A pin on an interrupt; ``others`` are at the other end of ``signal``."""
+
+    name: str
+    direction: str  # I or O
+    signal: str
+    others: tuple[Pin, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,18 +136,21 @@ class HandoffContext:
     ps_slaves: tuple[str, ...]
     clock_hz: int
     modules: tuple[ModuleContext, ...]
+    pins: dict[str, list[PinContext]]  # on interrupts, by instance
 
     @classmethod
     def build(cls, board: Board, clock_mhz: float, modules: Sequence[ModuleContext]) -> HandoffContext:
-        divisor = divisor_at_most(board.pll_mhz, clock_mhz)
+        divisor, ps = divisor_at_most(board.pll_mhz, clock_mhz), PROCESSING_SYSTEMS[board.ps]
+        sources = interrupt_sources(modules)
         return cls(
             name=OVERLAY_NAME,
             device=board.part,
-            ps=PROCESSING_SYSTEMS[board.ps],
+            ps=ps,
             ps_parameters=_clock_parameters(board, divisor),
             ps_slaves=tuple(dict.fromkeys(port.slave for module in modules for port in module.ports)),
             clock_hz=round(board.pll_mhz / divisor * 1e6),
-            modules=tuple(modules),
+            modules=(*modules, *_controller(board, len(modules), len(sources))),
+            pins=_pins(list(interrupt_wires(sources, (ps.instance, ps.interrupt)))),
         )
 
 
@@ -166,7 +185,43 @@ def kernel_module(
         parameters=tuple((name, str(value)) for name, value in parameters.items()),
         ports=ports,
         streams=streams,
+        interrupts=("interrupt",),
     )
+
+
+def interrupt_sources(modules: Sequence[ModuleContext]) -> list[Pin]:
+    """Pins of the interrupts of ``modules``, in the order of their bits."""
+    return [(module.instance, pin) for module in modules for pin in module.interrupts]
+
+
+def _controller(board: Board, index: int, sources: int) -> Iterator[ModuleContext]:
+    """The interrupt controller, as IP ``index`` of the overlay, and the concat before it if it has several sources."""
+    nothing: dict[str, Any] = {"words": (), "parameters": ()}
+    if sources > 1:
+        yield ModuleContext(
+            instance=CONCAT, modtype="xlconcat", vlnv=CONCAT_VLNV, control="", range=0, base="", high="", **nothing
+        )
+    base, high = module_address(board, index)
+    yield ModuleContext(
+        instance=INTC,
+        modtype="axi_intc",
+        vlnv=INTC_VLNV,
+        control=INTC_CONTROL,
+        range=CONTROL_BYTES,
+        base=base,
+        high=high,
+        **nothing,
+    )
+
+
+def _pins(wires: Sequence[tuple[Pin, Pin]]) -> dict[str, list[PinContext]]:
+    found: dict[str, list[PinContext]] = {}
+    for driver, load in wires:
+        signal = "_".join(driver)
+        for (instance, name), direction, other in ((driver, "O", load), (load, "I", driver)):
+            pin = PinContext(name=name, direction=direction, signal=signal, others=(other,))
+            found.setdefault(instance, []).append(pin)
+    return found
 
 
 def instance_of(top: str) -> str:

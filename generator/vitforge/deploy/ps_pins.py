@@ -22,7 +22,6 @@ class PsPins:
     clock: str
     clock_property: str
     reset: str
-    interrupt: str
     port_clocks: tuple[str, ...]  # of the AXI ports that are used
 
 
@@ -47,7 +46,6 @@ def _zynqmp(board: Board, mhz: str, ports: Sequence[int]) -> PsPins:
         clock="pl_clk0",
         clock_property=f"{clock}ACT_FREQMHZ",
         reset="pl_resetn0",
-        interrupt="pl_ps_irq0",
         port_clocks=("maxihpm0_fpd_aclk", *(f"saxihp{port}_fpd_aclk" for port in ports)),
     )
 
@@ -66,6 +64,5 @@ def _zynq7000(board: Board, mhz: str, ports: Sequence[int]) -> PsPins:
         clock="FCLK_CLK0",
         clock_property="PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ",
         reset="FCLK_RESET0_N",
-        interrupt="IRQ_F2P",
         port_clocks=("M_AXI_GP0_ACLK", *(f"S_AXI_HP{port}_ACLK" for port in ports)),
     )

@@ -76,6 +76,16 @@ A3_LOOPS = {
     "normalise_beat": _flushing(7, "a part of the sums, multiply, round"),
     "send_beat": _flushing(2, "a beat of a unit's results"),
 }
+_OF_SELECTION = frozenset(("sorted_beat", "select_step", "scan_cycle", "pick_rows"))
+
+
+def a3_loops(approximate: bool, deferred: bool) -> dict[str, LoopModel]:
+    """Those of `A3_LOOPS` that a kernel with or without candidate selection, dividing last or first, has."""
+    absent = {"count_rows"} if approximate else set(_OF_SELECTION)
+    absent |= {"weigh_rows"} if deferred else {"invert_query"}
+    return {name: loop for name, loop in A3_LOOPS.items() if name not in absent}
+
+
 # Of the sparse matrix product. In a run of its array loop all activations and weights come when they are due.
 SPARSE_MATMUL_LOOPS = {
     **{name: LOOPS[name] for name in ("header_beat", "write_beat", "burst_beat")},

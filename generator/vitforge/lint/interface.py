@@ -34,6 +34,11 @@ def _ports(program: Program, top: Function) -> Iterator[Finding]:
             yield _at(program, pragma, "interface", f"{top.name} has no argument {name!r}")
         if _mode(pragma) == "m_axi" and name in arguments:
             yield from _memory_port(program, pragma, arguments[name])
+    for name, pragmas in ports.items():
+        stated = sorted(map(_mode, pragmas))
+        if len(stated) > 1 and stated != ["m_axi", "s_axilite"]:
+            sentence = f"{name!r} has {len(stated)} interfaces, {' and '.join(stated)}; the tool takes one of them"
+            yield _at(program, pragmas[-1], "interface", sentence)
     for name in [*arguments, _RETURN]:
         modes = {_mode(pragma) for pragma in ports.get(name, [])}
         sentence = _missing(name, modes, arguments.get(name))
@@ -55,6 +60,8 @@ def _missing(name: str, modes: set[str], argument: Cursor | None) -> str:
         return f"stream {name!r} needs mode=axis"
     if "m_axi" in modes and "s_axilite" not in modes:
         return f"m_axi port {name!r} needs mode=s_axilite too, for the register of its address"
+    if not modes & {"axis", "s_axilite"}:
+        return f"argument {name!r} needs mode=s_axilite: {', '.join(modes)} is a wire that no block design connects"
     return ""
 
 

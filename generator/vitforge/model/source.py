@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from vitforge.model.vit import ViTModel
 from vitforge.quantize.calibrate import DEFAULT_PERCENTILE
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.quantizer import quantize_model
-from vitforge.quantize.store import MARKER, load_quantized
+from vitforge.quantize.report import QuantReport
+from vitforge.quantize.store import MARKER, load_quantized, load_report
 from vitforge.validate import nearest
 
 MODEL_NAMES = (SHIPPED, *DEIT_NAMES)
@@ -66,7 +68,12 @@ def resolve_float(
     return model, load_images(Path(calibration), model.shape)[:images]
 
 
-def resolve_model(
+def resolve_model(source: str | Path | None, calibration: str | Path | None = None, **options: Any) -> QuantModel:
+    """The integer model of ``source``; see `resolve_quantized`."""
+    return resolve_quantized(source, calibration, **options)[0]
+
+
+def resolve_quantized(
     source: str | Path | None,
     calibration: str | Path | None = None,
     *,
@@ -74,8 +81,8 @@ def resolve_model(
     method: str = "percentile",
     percentile: float = DEFAULT_PERCENTILE,
     progress: Progress | None = None,
-) -> QuantModel:
-    """The integer model of ``source``.
+) -> tuple[QuantModel, QuantReport | None]:
+    """The integer model of ``source``, and what quantisation did to it if that is known.
 
     source : None or one of `MODEL_NAMES`; a directory that ``vitforge quantize`` wrote; or a safetensors or
         ONNX file, which is quantised on the first ``images`` of the file ``calibration``. A file or directory goes
@@ -84,10 +91,10 @@ def resolve_model(
     Raises ModelError where it is none of these.
     """
     if source is None or (is_model_name(source) and str(source) == SHIPPED):
-        return load_quantized(shipped_quantized_path())
+        source = shipped_quantized_path()
     if (Path(source) / MARKER).is_file():
-        return load_quantized(Path(source))
+        return load_quantized(Path(source)), load_report(Path(source))
     if progress is not None:
         progress("load model", 0, 1)
     model, pictures = resolve_float(source, calibration, images)
-    return quantize_model(model, pictures, method=method, percentile=percentile, progress=progress)[0]
+    return quantize_model(model, pictures, method=method, percentile=percentile, progress=progress)

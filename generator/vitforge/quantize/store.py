@@ -31,7 +31,7 @@ from vitforge.model.vit import ViTShape
 from vitforge.output import write_project
 from vitforge.quantize.model import QuantBlock, QuantLinear, QuantModel, QuantNorm
 from vitforge.quantize.records import ZERO_MULT, ZERO_SHIFT
-from vitforge.quantize.report import QuantReport
+from vitforge.quantize.report import QuantReport, TensorRow
 
 MARKER = "model.json"  # by which we know a directory of ours
 TENSORS = "model.safetensors"
@@ -130,6 +130,20 @@ def load_quantized(directory: Path) -> QuantModel:
         raise ModelError(f"{directory} is damaged: {error.args[0]!r} is missing; quantise the model again") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{directory} is damaged: {error}; quantise the model again") from None
+
+
+def load_report(directory: Path) -> QuantReport | None:
+    """What quantisation did to the model in ``directory``; None if that is not there, or cannot be read."""
+    try:
+        content = json.loads((directory / REPORT).read_bytes())
+        rows = [
+            {**row, "sqnr_db": math.inf if row["sqnr_db"] is None else row["sqnr_db"]} for row in content["tensors"]
+        ]
+        return QuantReport(
+            method=content["method"], images=content["images"], rows=tuple(TensorRow(**row) for row in rows)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _reach(layer: QuantLinear) -> NDArray[np.int64]:

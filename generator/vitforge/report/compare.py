@@ -4,20 +4,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from vitforge.csim.project import kernel_of
-from vitforge.design.loops import A3_LOOPS, LOOPS, SPARSE_MATMUL_LOOPS
+from vitforge.design.loops import LOOPS, SPARSE_MATMUL_LOOPS, LoopModel, a3_loops
 from vitforge.errors import CheckError
+from vitforge.report.cosim import Cosim, read_cosim
 from vitforge.report.csynth import CsynthReport, is_csynth, read_csynth, read_xml
+from vitforge.report.quality import Quality, read_quality
 from vitforge.report.vivado import Timing, read_timing, read_utilization
 
 BUILD = "vitis/build"
-_LOOPS = {"vit": LOOPS, "a3": A3_LOOPS, "sparse_matmul": SPARSE_MATMUL_LOOPS}
 _SIMULATED = frozenset(("feed_beat", "drain_beat"))  # the DMA's, which is no part of the kernel
+_TEXT_REPORTS = {  # part of the file's name -> what is in it, and options of the build that makes it
+    "cosim": ("C/RTL co-simulation", " --until cosim"),
+    "utilization": ("utilisation", ""),
+    "timing_summary": ("timing", ""),
+}
 _RESOURCES = ("dsp", "lut", "ff", "bram36", "uram")
 
 
@@ -38,7 +45,7 @@ class LoopRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectReport:
-    """predicted, reported : figures by name; missing : what could not be had, and how to get it"""
+    """predicted, reported : figures by name; quality : of the model; missing : what is not there, and how to get it"""
 
     directory: str
     kernel: str
@@ -46,6 +53,7 @@ class ProjectReport:
     predicted: dict[str, Any]
     reported: dict[str, Any]
     loops: list[LoopRow]
+    quality: Quality
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -70,6 +78,7 @@ def report(directory: Path | str) -> ProjectReport:
     design = json.loads((directory / "project.json").read_text())["design"]
     missing: list[str] = []
     csynth = _csynth(directory, missing)
+    cosim = _first(directory, "cosim", read_cosim, missing)
     used = _first(directory, "utilization", read_utilization, missing)
     timing = _first(directory, "timing_summary", read_timing, missing)
     return ProjectReport(
@@ -77,8 +86,9 @@ def report(directory: Path | str) -> ProjectReport:
         kernel=kernel,
         board=design["board"]["title"],
         predicted=_predicted(directory, design, missing),
-        reported=_reported(csynth, used, timing),
-        loops=_loops(kernel, csynth, missing),
+        reported=_reported(csynth, cosim, used, timing),
+        loops=_loops(_models(kernel, design), csynth, missing),
+        quality=read_quality(directory, kernel, missing),
         missing=missing,
     )
 
@@ -130,12 +140,14 @@ def _first(directory: Path, stem: str, read: Any, missing: list[str]) -> Any:
         except CheckError as error:
             missing.append(str(error))
     if not paths:
-        what = "utilisation" if stem == "utilization" else "timing"
-        missing.append(f"no report of {what} lies below {directory / BUILD}; run vitforge build {directory}")
+        what, command = _TEXT_REPORTS[stem]
+        missing.append(f"no report of {what} lies below {directory / BUILD}; run vitforge build {directory}{command}")
     return None
 
 
-def _reported(csynth: CsynthReport | None, used: dict[str, float] | None, timing: Timing | None) -> dict[str, Any]:
+def _reported(
+    csynth: CsynthReport | None, cosim: Cosim | None, used: dict[str, float] | None, timing: Timing | None
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if csynth is not None:
         found["csynth"] = {
@@ -146,6 +158,8 @@ def _reported(csynth: CsynthReport | None, used: dict[str, float] | None, timing
             **{key: value for key, value in csynth.used.items() if key != "bram18"},
             **({"bram36": csynth.used["bram18"] / 2} if "bram18" in csynth.used else {}),
         }
+    if cosim is not None:
+        found["cosim"] = asdict(cosim)
     if used is not None:
         found["implementation"] = dict(used)
     if timing is not None:
@@ -153,10 +167,17 @@ def _reported(csynth: CsynthReport | None, used: dict[str, float] | None, timing
     return found
 
 
-def _loops(kernel: str, csynth: CsynthReport | None, missing: list[str]) -> list[LoopRow]:
+def _models(kernel: str, design: Mapping[str, Any]) -> Mapping[str, LoopModel]:
+    """Loops of the kernel as they are modelled."""
+    if kernel == "a3":
+        return a3_loops(design["approximate"], design["numbers"]["policy"] == "deferred")
+    return LOOPS if kernel == "vit" else SPARSE_MATMUL_LOOPS
+
+
+def _loops(models: Mapping[str, LoopModel], csynth: CsynthReport | None, missing: list[str]) -> list[LoopRow]:
     reached = {} if csynth is None else {loop.name: loop for loop in csynth.loops}
     rows = []
-    for name, model in _LOOPS[kernel].items():
+    for name, model in models.items():
         if name in _SIMULATED:
             continue
         # A loop that the tool merged with the one around it has both names.

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from vitforge.codegen.environment import environment
 from vitforge.errors import CheckError, OutputError, ToolError
 from vitforge.report.compare import ProjectReport
+from vitforge.report.diagram import Diagram, diagram
 from vitforge.report.pictures import (
     ResourcePicture,
     Roofline,
@@ -21,24 +22,26 @@ from vitforge.report.pictures import (
     roofline,
     timeline_picture,
 )
+from vitforge.report.sqnr import SqnrPicture, sqnr_picture
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
-_INSIDE = {  # of a kernel: its processes
-    "vitforge_vit": ("four fetchers; layer norm 1, attention array with softmax, layer norm 2, MLP array",),
-    "vitforge_a3": ("receive; each unit: select, scan, pick, dot, post-score, exponent, output, normalise; send",),
-    "vitforge_sparse_matmul": ("fetch, receive, multiply",),
+_PROCESSES = {  # of a kernel
+    "vitforge_vit": ("4 fetchers", "layer norm 1", "attention array", "softmax", "layer norm 2", "MLP array"),
+    "vitforge_a3": (
+        "receive",
+        "select",
+        "scan",
+        "pick",
+        "dot",
+        "post-score",
+        "exponent",
+        "output",
+        "normalise",
+        "send",
+    ),
+    "vitforge_sparse_matmul": ("fetch", "receive", "multiply"),
 }
 _TITLES = {"vit": "Vision Transformer", "a3": "A3 attention", "sparse_matmul": "sparse matrix product"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A block of the block design; ``lines`` stand below its name."""
-
-    name: str
-    y: int
-    height: int
-    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +56,9 @@ class Page:
     roof: Roofline | None
     timeline: Timeline | None
     timeline_of: str
-    cells: tuple[Cell, ...]
-    cells_height: int
-    ports: tuple[str, ...]
+    blocks: Diagram
+    ps: str
+    sqnr: SqnrPicture | None
     missing: tuple[str, ...]
 
 
@@ -81,10 +84,8 @@ def render_page(result: ProjectReport, directory: Path, progress: Progress) -> s
             line = _half_layer(directory, progress)
         except (CheckError, ToolError) as error:
             missing.append(f"the timeline: {error}")
-    missing.append(
-        "accuracy and SQNR are not in a project: they belong to a model with labelled images, as in vitforge demo"
-    )
-    cells, ports = _cells(directory)
+    handoff = ElementTree.parse(directory / "overlay" / "vitforge.hwh").getroot()
+    ratios = result.quality.sqnr_db
     page = Page(
         title=f"{design.get('name', result.kernel)}: {_TITLES[result.kernel]}",
         subtitle=f"{result.board}, {result.predicted['clock_mhz']:g} MHz",
@@ -94,9 +95,9 @@ def render_page(result: ProjectReport, directory: Path, progress: Progress) -> s
         roof=_roofline(result, directory, design),
         timeline=line,
         timeline_of="one half-layer step in steady state, simulated",
-        cells=cells,
-        cells_height=cells[-1].y + cells[-1].height + 10,
-        ports=ports,
+        blocks=diagram(handoff, _PROCESSES),
+        ps="Zynq-7000" if design["board"]["ps"] == "zynq7000" else "Zynq UltraScale+",
+        sqnr=None if ratios is None else sqnr_picture(ratios),
         missing=tuple(missing),
     )
     template = environment().overlay(autoescape=True).get_template("report/page.html.jinja")
@@ -104,27 +105,35 @@ def render_page(result: ProjectReport, directory: Path, progress: Progress) -> s
 
 
 _FIGURES = {
-    "fps": ("images a second, modelled", "{:,.1f}"),
+    "fps": ("images a second, modelled", "{:,.0f}"),
     "cycles_per_image": ("cycles an image, modelled", "{:,.0f}"),
     "cycles_per_query": ("cycles a query, all rows, modelled", "{:,.1f}"),
     "queries_per_second": ("queries a second, modelled", "{:,.0f}"),
     "array_macs_per_cycle": ("products a cycle, at most", "{:,.0f}"),
-    "latency_cycles": ("latency, modelled", "{:,.0f} cycles"),
-    "latency": ("latency, modelled", "{:,.0f} cycles"),
+    "latency_cycles": ("cycles of latency, modelled", "{:,.0f}"),
+    "latency": ("cycles of latency, modelled", "{:,.0f}"),
     "dsp": ("DSPs", "{:,.0f}"),
-    "limited_by": ("limited by", "{}"),
+    "limited_by": ("limits the rate", "{}"),
 }
+_CASES = {"dense": "dense", "structured_50_two_of_four": "half of it pruned, and 2:4"}  # of sparse_matmul
+_UNITS = {"ln1": "layer norm 1", "nsa": "attention array", "ln2": "layer norm 2", "nmp": "MLP array", "ddr": "DDR"}
 
 
 def _figures(result: ProjectReport) -> tuple[tuple[str, str], ...]:
     found = [
-        (title, form.format(result.predicted[key]))
+        (title, form.format(_UNITS.get(result.predicted[key], result.predicted[key])))
         for key, (title, form) in _FIGURES.items()
         if key in result.predicted
     ]
+    accuracy = result.quality.accuracy
+    if accuracy is not None:
+        found.append((f"top-1 of {accuracy.images:,} images, simulated", f"{accuracy.int8_top1:.1%}"))
+        found.append(("top-1 of the float model", f"{accuracy.float_top1:.1%}"))
     csynth, timing = result.reported.get("csynth"), result.reported.get("timing")
     if csynth and csynth["clock_mhz"]:
         found.append(("clock, estimated by synthesis", f"{csynth['clock_mhz']:g} MHz"))
+    if cosim := result.reported.get("cosim"):
+        found.append(("co-simulation of the RTL", str(cosim["status"])))
     if timing:
         found.append(("worst slack after implementation", f"{timing['worst_slack_ns']:+.3f} ns"))
     return tuple(found)
@@ -144,9 +153,9 @@ def _roofline(result: ProjectReport, directory: Path, design: dict[str, Any]) ->
     if result.kernel == "sparse_matmul":
         cases = json.loads((directory / "report" / "estimate.json").read_text())["cases"]
         points = [
-            (name.replace("_", " "), 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
+            (_CASES[name], 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
             for name, case in cases.items()
-            if name in ("dense", "structured_50_two_of_four")
+            if name in _CASES
         ]
         return roofline(2 * figures["array_macs_per_cycle"] * clock / 1e3, ddr, points)
     return None
@@ -171,22 +180,3 @@ def _half_layer(directory: Path, progress: Progress) -> Timeline:
         if any(end > step.start and start < step.end for _, start, end in rows)
     }
     return timeline_picture(shown, step.start, step.end)
-
-
-def _cells(directory: Path) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
-    """IPs of the overlay with the ports that lead to memory, as its handoff has them."""
-    root = ElementTree.parse(directory / "overlay" / "vitforge.hwh").getroot()
-    cells: list[Cell] = []
-    ports: list[str] = []
-    for module in root.iter("MODULE"):
-        if module.get("MODTYPE") in ("zynq_ultra_ps_e", "processing_system7"):
-            continue
-        lines = list(_INSIDE.get(module.get("MODTYPE", ""), ()))
-        for window in module.iter("MEMRANGE"):
-            line = f"{window.get('MASTERBUSINTERFACE')} to {window.get('SLAVEBUSINTERFACE')}"
-            if window.get("MEMTYPE") == "MEMORY" and line not in lines:
-                lines.append(line)
-        ports += [line.rpartition(" ")[2] for line in lines if " to " in line]
-        y = cells[-1].y + cells[-1].height + 16 if cells else 90
-        cells.append(Cell(module.get("INSTANCE", ""), y, 36 + 15 * len(lines), tuple(lines)))
-    return tuple(cells), tuple(dict.fromkeys(ports))

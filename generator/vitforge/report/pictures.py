@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vitforge.design.loops import DDR_EFFICIENCY
 from vitforge.report.compare import ProjectReport
+from vitforge.report.scale import Tick
 
 WIDTH = 720
 _LABELS, _TRACK_LABELS = 150, 185  # room left of bars, and of tracks
-_BAR_HEIGHT, _ROW_HEIGHT = 14, 48
+_BAR_HEIGHT, _ROW_GAP = 14, 16
 _TITLES = {"dsp": "DSP", "lut": "LUT", "ff": "flip-flops", "bram36": "block RAM", "uram": "URAM"}
 _LEAST_LABEL = 46  # a slice narrower than this carries no text
 
@@ -22,20 +24,23 @@ _LEAST_LABEL = 46  # a slice narrower than this carries no text
 class Bar:
     """A count of a resource as a part of the device."""
 
-    x: float
     y: float
     width: float
-    kind: str  # predicted, reported
-    text: str
+    kind: str  # a stage: predicted, synthesis or implementation
 
 
 @dataclass(frozen=True)
 class ResourceRow:
+    """``counts`` by stage, as text."""
+
     title: str
     y: float
+    height: float
     cap_x: float
     cap_text: str
     bars: tuple[Bar, ...]
+    device: str
+    counts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,33 +49,46 @@ class ResourcePicture:
     left: float
     right: float
     rows: tuple[ResourceRow, ...]
+    stages: tuple[str, ...]
 
 
 def resource_picture(report: ProjectReport, board: Mapping[str, Any]) -> ResourcePicture:
     """A row for each resource that the device has: used, and the share that a design may use."""
     scale = WIDTH - _LABELS - 110
+    stages = {
+        "predicted": report.predicted,
+        "synthesis": report.reported.get("csynth", {}),
+        "implementation": report.reported.get("implementation", {}),
+    }
+    stages = {stage: figures for stage, figures in stages.items() if figures}
     rows: list[ResourceRow] = []
     for name, title in _TITLES.items():
         device = board[name]
         if not device:
             continue
-        y = 10 + len(rows) * _ROW_HEIGHT
-        stages = [("predicted", report.predicted), ("synthesis", report.reported.get("csynth", {}))]
-        stages.append(("implementation", report.reported.get("implementation", {})))
-        counts = [(kind, figures[name]) for kind, figures in stages if figures.get(name) is not None][:3]
+        row_height = len(stages) * _BAR_HEIGHT
+        y = 10 + len(rows) * (row_height + _ROW_GAP)
+        counts = {stage: figures[name] for stage, figures in stages.items() if figures.get(name) is not None}
         bars = [
-            Bar(
-                _LABELS,
-                y + index * _BAR_HEIGHT,
-                max(1.0, round(min(1.0, count / device) * scale, 1)),
-                kind,
-                f"{count:,.0f} of {device:,} ({count / device:.0%}) {'' if kind == 'predicted' else kind}".strip(),
-            )
-            for index, (kind, count) in enumerate(counts)
+            Bar(y + index * _BAR_HEIGHT, max(1.0, round(min(1.0, counts[stage] / device) * scale, 1)), stage)
+            for index, stage in enumerate(stages)
+            if stage in counts
         ]
         cap = board["caps"][name]
-        rows.append(ResourceRow(title, y, round(_LABELS + cap * scale, 1), f"{cap:.0%}", tuple(bars)))
-    return ResourcePicture(20 + len(rows) * _ROW_HEIGHT, _LABELS, _LABELS + scale, tuple(rows))
+        rows.append(
+            ResourceRow(
+                title=title,
+                y=y,
+                height=row_height,
+                cap_x=round(_LABELS + cap * scale, 1),
+                cap_text=f"{cap:.0%}",
+                bars=tuple(bars),
+                device=f"{device:,}",
+                counts={stage: f"{count:,g} ({count / device:.0%})" for stage, count in counts.items()},
+            )
+        )
+    height = rows[-1].y + rows[-1].height + 10
+    return ResourcePicture(height, _LABELS, _LABELS + scale, tuple(rows), tuple(stages))
 
 
 @dataclass(frozen=True)
@@ -80,12 +98,6 @@ class Point:
     name: str
     text: str
     anchor: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -151,9 +163,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Track:
+    """``legend`` says what its colours are, (kind, text), where a block is too narrow to say it itself."""
+
     name: str
     y: float
     blocks: tuple[Block, ...]
+    legend: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -170,18 +185,23 @@ def timeline_picture(tracks: Mapping[str, Sequence[tuple[str, int, int]]], first
     kinds: dict[str, int] = {}
     drawn: list[Track] = []
     for name, slices in tracks.items():
-        blocks = []
+        blocks: list[Block] = []
+        mute: dict[str, int] = {}
         for label, start, end in slices:
             start, end = max(start, first), min(end, last)
             if end <= start:
                 continue
-            kind = kinds.setdefault(label.split(" ")[0], len(kinds) % 4)
+            operation = re.split(r"[ ,]", label)[0]
+            kind = kinds.setdefault(operation, len(kinds) % 4)
             width = round((end - start) * scale, 1)
             text = label if width >= max(_LEAST_LABEL, 6.5 * len(label)) else ""
+            if not text and end - start > (last - first) / 100:
+                mute[operation] = kind
             title = f"{label}: {end - start:,} cycles"
             blocks.append(Block(round(_TRACK_LABELS + (start - first) * scale, 1), max(0.6, width), kind, text, title))
         if blocks:
-            drawn.append(Track(name, 10 + 34.0 * len(drawn), tuple(blocks)))
+            legend = tuple((kind, operation) for operation, kind in mute.items() if operation != name)
+            drawn.append(Track(name, 10 + 34.0 * len(drawn), tuple(blocks), legend))
     step = 10 ** math.floor(math.log10(max(1, (last - first) / 4)))
     step *= next(factor for factor in (1, 2, 5, 10) if (last - first) / (step * factor) <= 6)
     ticks = [Tick(round(_TRACK_LABELS + at * scale, 1), f"{at:,}") for at in range(0, last - first + 1, step)]

@@ -9,6 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from vitforge.errors import CheckError
+from vitforge.report.cosim import REPORT as COSIM_REPORT
+from vitforge.report.cosim import read_cosim
 from vitforge.vendor.steps import CLASSIC_PROJECT, IP_REPOSITORY, WORK, XSA
 from vitforge_host.pair import CHECKSUMS, checksum_file
 
@@ -21,6 +23,8 @@ def missing_product(directory: Path, step: str) -> str | None:
     """What a step that ended without an error did not leave, or left broken; None if all is there."""
     if step == "csynth":
         return _bad_report(directory)
+    if step == "cosim":
+        return _bad_simulation(directory)
     if step == "ip":
         return None if find_ip(directory) else "it left no IP: no component.xml lies below vitis/build"
     if step == "bitstream":
@@ -33,6 +37,9 @@ def clear_product(directory: Path, step: str) -> None:
     if step == "csynth":
         for root in (WORK, CLASSIC_PROJECT):
             shutil.rmtree(directory / "vitis" / root, ignore_errors=True)
+    if step == "cosim":
+        for path in _below(directory, COSIM_REPORT):
+            path.unlink()
     if step == "ip" and (ip := find_ip(directory)) is not None:
         shutil.rmtree(ip, ignore_errors=True)
     if step == "bitstream":
@@ -41,8 +48,7 @@ def clear_product(directory: Path, step: str) -> None:
 
 def find_ip(directory: Path) -> Path | None:
     """Folder of the exported IP."""
-    roots = [directory / "vitis" / root for root in (WORK, CLASSIC_PROJECT)]
-    found = sorted(path for root in roots if root.is_dir() for path in root.rglob("component.xml"))
+    found = _below(directory, "component.xml")
     return found[0].parent if found else None
 
 
@@ -114,8 +120,7 @@ def _offset(register: ElementTree.Element) -> int:
 
 
 def _bad_report(directory: Path) -> str | None:
-    roots = [directory / "vitis" / root for root in (WORK, CLASSIC_PROJECT)]
-    found = sorted(path for root in roots if root.is_dir() for path in root.rglob("*csynth.xml"))
+    found = _below(directory, "*csynth.xml")
     if not found:
         return "it left no csynth.xml report, so it did not end well"
     for path in found:
@@ -124,6 +129,23 @@ def _bad_report(directory: Path) -> str | None:
         except (ElementTree.ParseError, OSError) as error:
             return f"its report {path} is broken ({error}), so it did not end well"
     return None
+
+
+def _bad_simulation(directory: Path) -> str | None:
+    found = _below(directory, COSIM_REPORT)
+    if not found:
+        return "it left no cosim.rpt report, so it did not end well"
+    try:
+        result = read_cosim(found[0])
+    except CheckError as error:
+        return str(error)
+    return None if result.passed else f"the RTL does not do what the C++ does: {found[0]} says {result.status}"
+
+
+def _below(directory: Path, pattern: str) -> list[Path]:
+    """Files that fit ``pattern`` in what the tools of HLS left."""
+    roots = [directory / "vitis" / root for root in (WORK, CLASSIC_PROJECT)]
+    return sorted(path for root in roots if root.is_dir() for path in root.rglob(pattern))
 
 
 def _bad_platform(xsa: Path) -> str | None:

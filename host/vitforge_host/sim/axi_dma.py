@@ -39,8 +39,8 @@ class AxiDma:
             if _number(parameters, mode):
                 raise OverlayError(f"{name} has {mode} set; only the direct register mode of axi_dma is simulated")
         self._lock = surroundings.lock
-        self.mm2s = _Sender(f"{name} MM2S", "mm2s", parameters, surroundings, outward)
-        self.s2mm = _Receiver(f"{name} S2MM", "s2mm", parameters, surroundings, inward)
+        self.mm2s = _Sender(name, "mm2s", parameters, surroundings, outward)
+        self.s2mm = _Receiver(name, "s2mm", parameters, surroundings, inward)
 
     def read(self, offset: int) -> int:
         """A 32-bit register."""
@@ -68,7 +68,8 @@ class _Channel:
     def __init__(
         self, name: str, prefix: str, parameters: Mapping[str, object], around: Surroundings, stream: Stream | None
     ) -> None:
-        self._name = name
+        self._name = f"{name} {prefix.upper()}"
+        self._pin = f"{name}/{prefix}_introut"
         self._around = around
         self._stream = Stream() if stream is None else stream  # unconnected: nothing ever moves
         self._present = bool(_number(parameters, f"c_include_{prefix}", 1))
@@ -84,11 +85,10 @@ class _Channel:
         self._length = 0
         self._active = False  # a transfer is under way
         self._polls = 0
+        self._drive_interrupt()
 
-    @property
-    def interrupt(self) -> bool:
-        """Level of the interrupt line."""
-        return bool(self._control & self._status & _INTERRUPTS)
+    def _drive_interrupt(self) -> None:
+        self._around.interrupt(self._pin, bool(self._control & self._status & _INTERRUPTS))
 
     def read(self, register: int) -> int:
         if not self._present:
@@ -111,6 +111,7 @@ class _Channel:
             self._address = self._address & 0xFFFFFFFF | value << 32
         elif register == LENGTH and not self._status & HALTED:  # without effect while halted
             self._launch(value & self._length_mask)
+        self._drive_interrupt()
 
     def _write_control(self, value: int) -> None:
         if value & CYCLIC:
@@ -153,12 +154,14 @@ class _Channel:
         self._polls = 0
         self._status |= IDLE | ON_COMPLETE
         self._halt_when_done()
+        self._drive_interrupt()
 
     def _fail(self, error: int) -> None:
         self._active = False
         self._polls = 0
         self._status |= error | ON_ERROR | HALTED
         self._control &= ~RUN
+        self._drive_interrupt()
 
     def _halt_when_done(self) -> None:
         if not self._control & RUN and not self._active:
