@@ -6,22 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitforge.codegen.a3_bench import BenchData, bench_data
-from vitforge.codegen.engines import ConstantField
+from vitforge.codegen.engines import ConstantField, constants
 from vitforge.codegen.environment import render
-from vitforge.codegen.storage import Binding
+from vitforge.codegen.identity import IdentityContext, namespace
+from vitforge.codegen.project import kernel_headers
+from vitforge.codegen.storage import OverlayStorageContext
 from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, A3Design
 from vitforge.design.a3_memories import SHORT, UNIT_BEATS, UNIT_QUERIES, a3_fifo_depths, a3_memories
 from vitforge.design.registers import SIM_SYMBOL
-from vitforge.design.resources import place_memories
-from vitforge.resources import data_dir
 
 Files = dict[str, bytes]
 COMMON_HEADERS = ("divide.hpp", "ints.hpp", "axis/packet.hpp", "trace.hpp")  # of the ViT kernels that these use too
-
-
-def a3_namespace(design: A3Design) -> str:
-    """C++ namespace of a generated project: two projects can live in one process."""
-    return f"vitforge_{design.name.replace('-', '_')}_{design.hash.hex()[:8]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,52 +40,23 @@ class TablesContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StorageContext:
-    """storage.hpp"""
-
-    bindings: list[Binding]
-
-    @classmethod
-    def build(cls, design: A3Design) -> StorageContext:
-        places = place_memories(design.board, a3_memories(design)).bindings
-        rows = [
-            Binding(macro=f"VITFORGE_A3_BIND_{name.upper()}", variable=name, impl=next(iter(places[name])))
-            for name in ("key", "value")
-        ]
-        return cls(bindings=rows)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ConfigContext:
     """a3_config.hpp"""
 
-    namespace: str
+    identity: IdentityContext
     widest: int
     deferred: str  # C++ literal
     approximate: str
     fields: list[ConstantField]
-    magic: str
-    format_version: int
-    hash_lo: str
-    hash_hi: str
 
     @classmethod
     def build(cls, design: A3Design) -> ConfigContext:
-        words = [int.from_bytes(design.hash[i : i + 4], "little") for i in (0, 4)]
-        fields = [
-            ConstantField(name=name, value=value, comment=f"  // {text}" if text else "")
-            for name, value, text in _shape_fields(design) + _number_fields(design)
-        ]
         return cls(
-            namespace=a3_namespace(design),
+            identity=IdentityContext.build(design.name, design.hash, A3_MAGIC, A3_VERSION),
             widest=max(1024, design.width * design.acc_bits),
             deferred="true" if design.numbers.is_deferred else "false",
             approximate="true" if design.approximate else "false",
-            fields=fields,
-            magic=f"0x{A3_MAGIC:08x}u",
-            format_version=A3_VERSION,
-            hash_lo=f"0x{words[0]:08x}u",
-            hash_hi=f"0x{words[1]:08x}u",
+            fields=constants(_shape_fields(design) + _number_fields(design)),
         )
 
 
@@ -179,7 +145,7 @@ class TopContext:
             title=f"{design.name}: A3 attention accelerator for {design.board.title}",
             name=A3_TOP,
             symbol=SIM_SYMBOL,
-            namespace=a3_namespace(design),
+            namespace=namespace(design.name, design.hash),
             units=range(design.units),
             inputs=[a.name for a in A3_ARGUMENTS if a.kind == "i32"],
             outputs=[a.name for a in A3_ARGUMENTS if a.kind == "out32"],
@@ -194,20 +160,18 @@ class TopContext:
 def a3_hls_files(design: A3Design) -> Files:
     """Everything below hls/ but the config file of the tools: kernels, configuration, top, test bench and its data."""
     top, bench = TopContext.build(design), bench_data(design)
+    storage = OverlayStorageContext.build(design.board, a3_memories(design), ("key", "value"), "VITFORGE_A3_BIND")
     texts = {
         "include/a3_config.hpp": render("hls/a3/a3_config.hpp.jinja", config=ConfigContext.build(design)),
         "include/vitforge/a3/tables.hpp": render("hls/a3/tables.hpp.jinja", tables=TablesContext.build(design)),
-        "include/vitforge/a3/storage.hpp": render("hls/a3/storage.hpp.jinja", storage=StorageContext.build(design)),
+        "include/vitforge/a3/storage.hpp": render("hls/a3/storage.hpp.jinja", storage=storage),
         "include/vitforge/a3/unit.hpp": render("hls/a3/unit.hpp.jinja", unit=UnitContext.build(design)),
         f"src/{A3_TOP}.cpp": render("hls/a3/top.cpp.jinja", top=top),
         "tb/csim_api.cpp": render("hls/a3/csim_api.cpp.jinja", top=top),
         "tb/tb_main.cpp": render("hls/a3/tb_main.cpp.jinja", top=top, bench=bench),
     }
     files = {f"hls/{name}": text.encode() for name, text in texts.items()}
-    headers = data_dir("templates") / "include" / "vitforge"
-    for path in [headers / name for name in COMMON_HEADERS] + sorted((headers / "a3").glob("*.hpp")):
-        files[f"hls/include/vitforge/{path.relative_to(headers).as_posix()}"] = path.read_bytes()
-    return files | _data_files(bench)
+    return files | kernel_headers("a3", COMMON_HEADERS) | _data_files(bench)
 
 
 def _data_files(bench: BenchData) -> Files:

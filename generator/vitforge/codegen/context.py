@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitforge.codegen.engines import EngineContext, nmp_context, nsa_context
+from vitforge.codegen.identity import IdentityContext, namespace
 from vitforge.design.design import Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
@@ -14,15 +15,9 @@ from vitforge.design.memories import FETCH_FIFO_BEATS
 from vitforge.design.registers import ARGUMENTS, TOP_NAME
 
 
-def namespace(design: Design) -> str:
-    """C++ namespace of a generated project: two projects can live in one process."""
-    return f"vitforge_{design.name.replace('-', '_')}_{design_hash(design).hex()[:8]}"
-
-
-def hash_words(design: Design) -> tuple[int, int]:
-    """The two 32-bit identity words: the first 8 bytes of the design hash, little endian."""
-    digest = design_hash(design)
-    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+def namespace_of(design: Design) -> str:
+    """C++ namespace of the project."""
+    return namespace(design.name, design_hash(design))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +46,7 @@ class TablesContext:
 class ModelContext:
     """model_config.hpp"""
 
-    namespace: str
+    identity: IdentityContext
     seq_len: int
     embed_dim: int
     depth: int
@@ -60,17 +55,12 @@ class ModelContext:
     hidden_dim: int
     patch_len: int
     num_classes: int
-    magic: str
-    format_version: int
-    hash_lo: str
-    hash_hi: str
 
     @classmethod
     def build(cls, design: Design) -> ModelContext:
         shape = design.shape
-        low, high = hash_words(design)
         return cls(
-            namespace=namespace(design),
+            identity=IdentityContext.build(design.name, design_hash(design), MAGIC, FORMAT_VERSION),
             seq_len=shape.seq_len,
             embed_dim=shape.embed_dim,
             depth=shape.depth,
@@ -79,10 +69,6 @@ class ModelContext:
             hidden_dim=shape.hidden_dim,
             patch_len=shape.patch_len,
             num_classes=shape.num_classes,
-            magic=f"0x{MAGIC:08x}u",
-            format_version=FORMAT_VERSION,
-            hash_lo=f"0x{low:08x}u",
-            hash_hi=f"0x{high:08x}u",
         )
 
 
@@ -112,7 +98,7 @@ class TypesContext:
     def build(cls, design: Design) -> TypesContext:
         f = design.folding
         widest = max(16 * f.td_nsa * f.tc, 32 * f.tc, design.word_bits, 1024)
-        return cls(namespace=namespace(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest)
+        return cls(namespace=namespace_of(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +116,7 @@ class HwContext:
     @classmethod
     def build(cls, design: Design, extent: Extent) -> HwContext:
         return cls(
-            namespace=namespace(design),
+            namespace=namespace_of(design),
             engines=[nsa_context(design), nmp_context(design)],
             result_tiles=design.result_tiles,
             list_depth=extent.list_beats,
@@ -210,7 +196,7 @@ class TopContext:
         return cls(
             title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
             name=TOP_NAME,
-            namespace=namespace(design),
+            namespace=namespace_of(design),
             beat_bits=design.axi_bits,
             ports=[_port(argument.name, argument.bundle, hw) for argument in pointers],
             scalars=[a.name for a in ARGUMENTS if a.kind != "ptr"],

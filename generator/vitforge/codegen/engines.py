@@ -31,7 +31,8 @@ class EngineContext:
     fields: list[ConstantField]
 
 
-def _fields(values: list[tuple[str, int, str]]) -> list[ConstantField]:
+def constants(values: list[tuple[str, int, str]]) -> list[ConstantField]:
+    """Of names, values and comments, which may be empty."""
     return [
         ConstantField(name=name, value=value, comment=f"  // {text}" if text else "") for name, value, text in values
     ]
@@ -128,5 +129,5 @@ def _engine(
         title=title,
         dsp=DSP_POLICY[design.board.dsp_family],
         has_attention="true" if has_attention else "false",
-        fields=_fields(values),
+        fields=constants(values),
     )

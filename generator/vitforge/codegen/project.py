@@ -83,14 +83,20 @@ def hls_files(design: Design, data: TestBenchData) -> Files:
         "hls/tb/tb_main.cpp": render("hls/tb_main.cpp.jinja", top=top, tb=bench),
     }
     files = {name: text.encode() for name, text in texts.items()}
-    for header in sorted((data_dir("templates") / "include" / "vitforge").glob("*.hpp")):
-        files[f"hls/include/vitforge/{header.name}"] = header.read_bytes()
+    files |= kernel_headers("", ())
     files["hls/data/blob.bin"] = data.blob
     files["hls/data/images.bin"] = data.images
     files["hls/data/logits.bin"] = data.logits
     for unit, entries in data.lists.items():
         files[f"hls/data/list_{unit}.bin"] = entries
     return files
+
+
+def kernel_headers(folder: str, common: tuple[str, ...]) -> Files:
+    """The headers in ``folder`` of the kernels, and ``common`` ones of others that these use too."""
+    root = data_dir("templates") / "include" / "vitforge"
+    paths = [root / name for name in common] + sorted((root / folder).glob("*.hpp"))
+    return {f"hls/include/vitforge/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}
 
 
 def weight_files(blob: bytes) -> Files:

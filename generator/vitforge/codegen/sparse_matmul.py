@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitforge.codegen.engines import DSP_POLICY, ConstantField
+from vitforge.codegen.engines import DSP_POLICY, ConstantField, constants
 from vitforge.codegen.environment import render
+from vitforge.codegen.identity import IdentityContext, namespace
+from vitforge.codegen.project import kernel_headers
 from vitforge.codegen.sparse_matmul_bench import BenchData, bench_data
-from vitforge.codegen.storage import Binding
+from vitforge.codegen.storage import OverlayStorageContext
 from vitforge.design.geometry import ceil_div
 from vitforge.design.loops import BURST_BEATS, OUTSTANDING
 from vitforge.design.memories import FETCH_FIFO_BEATS
 from vitforge.design.registers import SIM_SYMBOL
-from vitforge.design.resources import place_memories
 from vitforge.design.sparse_matmul import (
     HEADER_BYTES,
     LEFT_PARTS,
@@ -25,7 +26,6 @@ from vitforge.design.sparse_matmul import (
     SparseMatmulDesign,
 )
 from vitforge.design.sparse_matmul_resources import WORD_FIFO_BEATS, sparse_matmul_memories
-from vitforge.resources import data_dir
 
 Files = dict[str, bytes]
 COMMON_HEADERS = (  # of the other kernels that these use too
@@ -34,55 +34,21 @@ COMMON_HEADERS = (  # of the other kernels that these use too
 )
 
 
-def sparse_matmul_namespace(design: SparseMatmulDesign) -> str:
-    """C++ namespace of a generated project: two projects can live in one process."""
-    return f"vitforge_{design.name.replace('-', '_')}_{design.hash.hex()[:8]}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StorageContext:
-    """storage.hpp"""
-
-    bindings: list[Binding]
-
-    @classmethod
-    def build(cls, design: SparseMatmulDesign) -> StorageContext:
-        places = place_memories(design.board, sparse_matmul_memories(design)).bindings
-        rows = [
-            Binding(macro=f"VITFORGE_BIND_{name.upper()}", variable=name, impl=next(iter(places[name])))
-            for name in ("left", "weights")
-        ]
-        return cls(bindings=rows)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ConfigContext:
     """sparse_matmul_config.hpp"""
 
-    namespace: str
+    identity: IdentityContext
     dsp: str
     fields: list[ConstantField]
-    magic: str
-    format_version: int
-    hash_lo: str
-    hash_hi: str
     matrix_depth: int
 
     @classmethod
     def build(cls, design: SparseMatmulDesign) -> ConfigContext:
-        words = [int.from_bytes(design.hash[i : i + 4], "little") for i in (0, 4)]
-        fields = [
-            ConstantField(name=name, value=value, comment=f"  // {text}" if text else "")
-            for name, value, text in _fields(design)
-        ]
         return cls(
-            namespace=sparse_matmul_namespace(design),
+            identity=IdentityContext.build(design.name, design.hash, SPARSE_MATMUL_MAGIC, SPARSE_MATMUL_VERSION),
             dsp=DSP_POLICY[design.board.dsp_family],
-            fields=fields,
-            magic=f"0x{SPARSE_MATMUL_MAGIC:08x}u",
-            format_version=SPARSE_MATMUL_VERSION,
-            hash_lo=f"0x{words[0]:08x}u",
-            hash_hi=f"0x{words[1]:08x}u",
+            fields=constants(_fields(design)),
             matrix_depth=matrix_beats(design),
         )
 
@@ -141,7 +107,7 @@ class TopContext:
             title=f"{design.name}: sparse matrix product for {design.board.title}",
             name=SPARSE_MATMUL_TOP,
             symbol=SIM_SYMBOL,
-            namespace=sparse_matmul_namespace(design),
+            namespace=namespace(design.name, design.hash),
             pointers=named("ptr"),
             inputs=named("i32"),
             outputs=named("out32"),
@@ -158,22 +124,19 @@ class TopContext:
 def sparse_matmul_hls_files(design: SparseMatmulDesign) -> Files:
     """Everything below hls/ but the config file of the tools: kernels, configuration, top, test bench and its data."""
     top, bench, folder = TopContext.build(design), bench_data(design), "hls/sparse_matmul"
+    memories = sparse_matmul_memories(design)
+    storage = OverlayStorageContext.build(design.board, memories, ("left", "weights"), "VITFORGE_BIND")
     texts = {
         "include/sparse_matmul_config.hpp": render(
             f"{folder}/sparse_matmul_config.hpp.jinja", config=ConfigContext.build(design)
         ),
-        "include/vitforge/sparse_matmul/storage.hpp": render(
-            f"{folder}/storage.hpp.jinja", storage=StorageContext.build(design)
-        ),
+        "include/vitforge/sparse_matmul/storage.hpp": render(f"{folder}/storage.hpp.jinja", storage=storage),
         f"src/{SPARSE_MATMUL_TOP}.cpp": render(f"{folder}/top.cpp.jinja", top=top),
         "tb/csim_api.cpp": render(f"{folder}/csim_api.cpp.jinja", top=top),
         "tb/tb_main.cpp": render(f"{folder}/tb_main.cpp.jinja", top=top, bench=bench),
     }
     files = {f"hls/{name}": text.encode() for name, text in texts.items()}
-    headers = data_dir("templates") / "include" / "vitforge"
-    for path in [headers / name for name in COMMON_HEADERS] + sorted((headers / "sparse_matmul").glob("*.hpp")):
-        files[f"hls/include/vitforge/{path.relative_to(headers).as_posix()}"] = path.read_bytes()
-    return files | _data_files(bench)
+    return files | kernel_headers("sparse_matmul", COMMON_HEADERS) | _data_files(bench)
 
 
 def _data_files(bench: BenchData) -> Files:

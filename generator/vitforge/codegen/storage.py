@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vitforge.boards import Board
 from vitforge.design.design import Design
-from vitforge.design.memories import memories
+from vitforge.design.memories import Memory, memories
 from vitforge.design.resources import dsp_rows, place_memories
 
 # Memory of `design.memories` -> the arrays of the kernels that are its copies: (macro, variable).
@@ -36,8 +37,26 @@ class Binding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverlayStorageContext:
+    """storage.hpp of an overlay without a model."""
+
+    bindings: list[Binding]
+
+    @classmethod
+    def build(cls, board: Board, items: list[Memory], names: tuple[str, ...], prefix: str) -> OverlayStorageContext:
+        """names : of ``items``, those that are bound, as the arrays of the kernel are named"""
+        places = place_memories(board, items).bindings
+        return cls(
+            bindings=[
+                Binding(macro=f"{prefix}_{name.upper()}", variable=name, impl=next(iter(places[name])))
+                for name in names
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class StorageContext:
-    """storage.hpp"""
+    """storage.hpp of a Vision Transformer."""
 
     bindings: list[Binding]
     splits: list[Binding]  # of the lanes of the residuals: array_partition or array_reshape
