@@ -187,6 +187,7 @@ def timeline_picture(tracks: Mapping[str, Sequence[tuple[str, int, int]]], first
     for name, slices in tracks.items():
         blocks: list[Block] = []
         mute: dict[str, int] = {}
+        said = {name}  # by another block of the track, or by its name
         for label, start, end in slices:
             start, end = max(start, first), min(end, last)
             if end <= start:
@@ -195,12 +196,14 @@ def timeline_picture(tracks: Mapping[str, Sequence[tuple[str, int, int]]], first
             kind = kinds.setdefault(operation, len(kinds) % 4)
             width = round((end - start) * scale, 1)
             text = label if width >= max(_LEAST_LABEL, 6.5 * len(label)) else ""
-            if not text and end - start > (last - first) / 100:
+            if text:
+                said.add(operation)
+            elif end - start > (last - first) / 100:
                 mute[operation] = kind
             title = f"{label}: {end - start:,} cycles"
             blocks.append(Block(round(_TRACK_LABELS + (start - first) * scale, 1), max(0.6, width), kind, text, title))
         if blocks:
-            legend = tuple((kind, operation) for operation, kind in mute.items() if operation != name)
+            legend = tuple((kind, operation) for operation, kind in mute.items() if operation not in said)
             drawn.append(Track(name, 10 + 34.0 * len(drawn), tuple(blocks), legend))
     step = 10 ** math.floor(math.log10(max(1, (last - first) / 4)))
     step *= next(factor for factor in (1, 2, 5, 10) if (last - first) / (step * factor) <= 6)
