@@ -49,8 +49,8 @@ class Accelerator:
     def __init__(self, bitfile: str | Path, device: Any, batch: int, timeout_s: float, wait: str) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise InputError(f"batch is {batch!r}; it must be a whole number of at least 1")
-        if not timeout_s > 0:
-            raise InputError(f"timeout_s is {timeout_s!r}; it must be positive")
+        if not isinstance(timeout_s, (int, float, np.number)) or not timeout_s > 0:
+            raise InputError(f"timeout_s is {timeout_s!r}; it must be a positive number of seconds")
         check_wait(wait)
         self.batch = self._wanted_batch = int(batch)
         self.timeout_s = float(timeout_s)

@@ -51,7 +51,9 @@ def test_a_list_is_no_array(opened: Callable[..., VitAccelerator]) -> None:
         accelerator.classify([[0]])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("options", [{"batch": 0}, {"batch": 2.5}, {"batch": True}, {"timeout_s": 0}])
+@pytest.mark.parametrize(
+    "options", [{"batch": 0}, {"batch": 2.5}, {"batch": True}, {"timeout_s": 0}, {"timeout_s": "1"}]
+)
 def test_bad_options_are_refused(opened: Callable[..., VitAccelerator], options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         opened(**options)
