@@ -81,6 +81,12 @@ def test_a_report_under_another_name_is_known_by_its_content(project: Path) -> N
     assert report(project).reported["csynth"]["dsp"] == 280
 
 
+def test_a_report_without_its_content_is_named(project: Path) -> None:
+    put(project, "vitis/build/hls", "classic_csynth.xml", "vitforge_a3_csynth.xml").write_text("<profile/>")
+    (sentence,) = [text for text in report(project).missing if "C synthesis" in text]
+    assert sentence.endswith("vitforge_a3_csynth.xml has not what is in one")
+
+
 def test_a_report_half_written_is_named_and_the_rest_is_shown(built: Path) -> None:
     path = next(built.rglob("vitforge_a3_csynth.xml"))
     path.write_text(path.read_text()[:400])

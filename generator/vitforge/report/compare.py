@@ -112,6 +112,7 @@ def _predicted(directory: Path, design: dict[str, Any], missing: list[str]) -> d
 def _csynth(directory: Path, missing: list[str]) -> CsynthReport | None:
     """The report of the top function: the one with most loops in and beside it."""
     found: list[tuple[Path, ElementTree.Element]] = []
+    others: list[Path] = []
     for path in sorted((directory / BUILD).rglob("*.xml")):
         if "csynth" not in path.name:
             continue
@@ -122,12 +123,15 @@ def _csynth(directory: Path, missing: list[str]) -> CsynthReport | None:
             continue
         if is_csynth(root):
             found.append((path, root))
+        else:
+            others.append(path)
     tops = [pair for pair in found if pair[1].findtext("UserAssignments/TopModelName", "").startswith("vitforge_")]
     named = [pair for pair in tops if pair[0].stem == f"{pair[1].findtext('UserAssignments/TopModelName')}_csynth"]
     for path, root in (*named, *tops, *found):
         return read_csynth(path, root, [pair for pair in found if pair[0].parent == path.parent])
     missing.append(
-        f"no report of C synthesis lies below {directory / BUILD}; run vitforge build {directory} --until csynth"
+        f"no report of C synthesis lies below {directory / BUILD}; "
+        + (f"{others[0]} has not what is in one" if others else f"run vitforge build {directory} --until csynth")
     )
     return None
 
