@@ -10,11 +10,9 @@ from pathlib import Path
 from vitforge.boards import Board
 from vitforge.codegen.a3 import a3_hls_files
 from vitforge.codegen.a3_notebook import a3_notebook_files
-from vitforge.codegen.project import host_files, project_file, report_files
-from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import A3Config, ProjectConfig
 from vitforge.deploy.a3_overlay import a3_modules, a3_overlay_files
-from vitforge.deploy.block_design import block_design
+from vitforge.deploy.assemble import Parts, assemble
 from vitforge.design.a3 import A3_TOP, LANES, A3Design, a3_design_to_dict
 from vitforge.design.a3_fit import A3Fit, fit_a3
 from vitforge.design.a3_numbers import A3Numbers
@@ -76,28 +74,25 @@ class A3GenerateResult:
 def a3_project_files(fitted: A3Fit, cycles: A3Cycles, settings: dict[str, object]) -> dict[str, bytes]:
     """Every file of the project by its path in it."""
     design = fitted.design
-    hls = a3_hls_files(design)
-    flow = FlowContext.build(
-        title=f"{design.name}: A3 attention accelerator for {design.board.title}",
+    parts = Parts(
+        kernel=KERNEL,
+        name=design.name,
+        title="A3 attention accelerator",
         board=design.board,
         clock_mhz=design.clock_mhz,
         top=A3_TOP,
-        hls=hls,
+        digest=design.hash,
+        hls=a3_hls_files(design),
+        overlay=a3_overlay_files(design),
+        modules=a3_modules(design),
+        reports={
+            "fit": {"reasons": list(fitted.reasons), "units_that_fit": fitted.units_that_fit},
+            "estimate": cycles.to_json(),
+            "resources": fitted.resources.to_json(),
+        },
+        design=a3_design_to_dict(design),
     )
-    reports = {
-        "fit": {"reasons": list(fitted.reasons), "units_that_fit": fitted.units_that_fit},
-        "estimate": cycles.to_json(),
-        "resources": fitted.resources.to_json(),
-    }
-    return (
-        hls
-        | {f"overlay/{name}": data for name, data in a3_overlay_files(design).items()}
-        | host_files()
-        | a3_notebook_files(design)
-        | vendor_files(flow, block_design(design.board, design.clock_mhz, a3_modules(design)))
-        | report_files(reports)
-        | {"project.json": project_file(KERNEL, design.hash, a3_design_to_dict(design), settings)}
-    )
+    return assemble(parts, settings) | a3_notebook_files(design)
 
 
 def generate_a3(

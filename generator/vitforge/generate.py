@@ -7,19 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vitforge.boards import Board
-from vitforge.codegen.project import (
-    BLOB,
-    TEST_BENCH_IMAGES,
-    host_files,
-    project_file,
-    report_files,
-    test_bench_files,
-)
-from vitforge.codegen.vendor import FlowContext, vendor_files
+from vitforge.codegen.project import BLOB, TEST_BENCH_IMAGES, test_bench_files
 from vitforge.codegen.vit_notebook import image_count, vit_notebook_files
 from vitforge.compress.magnitude import magnitude_keep
 from vitforge.config import ProjectConfig
-from vitforge.deploy.block_design import block_design
+from vitforge.deploy.assemble import Parts, assemble
 from vitforge.deploy.overlay import overlay_files, overlay_modules
 from vitforge.design.alternatives import with_alternative
 from vitforge.design.fit import FitResult, fit
@@ -75,29 +67,33 @@ def project_files(
 ) -> dict[str, bytes]:
     """Every file of the project by its path in it."""
     design = fitted.design
-    reports = {
-        "fit": {"reasons": list(fitted.reasons), "considered": fitted.considered, "folding": asdict(design.folding)},
-        "estimate": fitted.estimate.to_json(),
-        "resources": fitted.resources.to_json(),
-    }
     expected = forward(model, samples.images)
-    hls = test_bench_files(design, model, samples.images, expected)
-    flow = FlowContext.build(
-        title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
+    parts = Parts(
+        kernel="vit",
+        name=design.name,
+        title="Vision Transformer accelerator",
         board=design.board,
         clock_mhz=design.clock_mhz,
         top=TOP_NAME,
-        hls=hls,
+        digest=design_hash(design),
+        hls=test_bench_files(design, model, samples.images, expected),
+        overlay=overlay_files(design),
+        modules=overlay_modules(design),
+        reports={
+            "fit": {
+                "reasons": list(fitted.reasons),
+                "considered": fitted.considered,
+                "folding": asdict(design.folding),
+            },
+            "estimate": fitted.estimate.to_json(),
+            "resources": fitted.resources.to_json(),
+        },
+        design=design_to_dict(design),
     )
     return (
-        hls
+        assemble(parts, settings)
         | {f"weights/model/{name}": data for name, data in quantized_files(model, quality).items()}
-        | {f"overlay/{name}": data for name, data in overlay_files(design).items()}
-        | host_files()
         | vit_notebook_files(fitted, model, samples, expected, BLOB)
-        | vendor_files(flow, block_design(design.board, design.clock_mhz, overlay_modules(design)))
-        | report_files(reports)
-        | {"project.json": project_file("vit", design_hash(design), design_to_dict(design), settings)}
     )
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitforge.boards import Board
-from vitforge.codegen.project import host_files, project_file, report_files
 from vitforge.codegen.sparse_matmul import sparse_matmul_hls_files
 from vitforge.codegen.sparse_matmul_notebook import sparse_matmul_notebook_files
-from vitforge.codegen.vendor import FlowContext, vendor_files
 from vitforge.config import ProjectConfig
-from vitforge.deploy.block_design import block_design
+from vitforge.deploy.assemble import Parts, assemble
 from vitforge.deploy.sparse_matmul_overlay import sparse_matmul_modules, sparse_matmul_overlay_files
 from vitforge.design.sparse_matmul import SPARSE_MATMUL_TOP, sparse_matmul_to_dict
 from vitforge.design.sparse_matmul_fit import SparseMatmulFit, fit_sparse_matmul
@@ -55,28 +53,25 @@ class SparseMatmulGenerateResult:
 def sparse_matmul_project_files(fitted: SparseMatmulFit, settings: dict[str, object]) -> dict[str, bytes]:
     """Every file of the project by its path in it."""
     design = fitted.design
-    hls = sparse_matmul_hls_files(design)
-    flow = FlowContext.build(
-        title=f"{design.name}: sparse matrix product for {design.board.title}",
+    parts = Parts(
+        kernel=KERNEL,
+        name=design.name,
+        title="sparse matrix product",
         board=design.board,
         clock_mhz=design.clock_mhz,
         top=SPARSE_MATMUL_TOP,
-        hls=hls,
+        digest=design.hash,
+        hls=sparse_matmul_hls_files(design),
+        overlay=sparse_matmul_overlay_files(design),
+        modules=sparse_matmul_modules(design),
+        reports={
+            "fit": {"reasons": list(fitted.reasons)},
+            "estimate": estimate_sparse_matmul(design).to_json(),
+            "resources": fitted.resources.to_json(),
+        },
+        design=sparse_matmul_to_dict(design),
     )
-    reports = {
-        "fit": {"reasons": list(fitted.reasons)},
-        "estimate": estimate_sparse_matmul(design).to_json(),
-        "resources": fitted.resources.to_json(),
-    }
-    return (
-        hls
-        | {f"overlay/{name}": data for name, data in sparse_matmul_overlay_files(design).items()}
-        | host_files()
-        | sparse_matmul_notebook_files(design)
-        | vendor_files(flow, block_design(design.board, design.clock_mhz, sparse_matmul_modules(design)))
-        | report_files(reports)
-        | {"project.json": project_file(KERNEL, design.hash, sparse_matmul_to_dict(design), settings)}
-    )
+    return assemble(parts, settings) | sparse_matmul_notebook_files(design)
 
 
 def generate_sparse_matmul(
