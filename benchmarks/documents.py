@@ -237,6 +237,8 @@ def host() -> str:
     parts = (
         ("registers, start and end, one launch right after another", found["launch_us"]),
         ("the same after packing, when caches are cold: the accelerator idles", found["idle_us"]),
+        ("the first, where the simulator gives the accelerator a thread", found["threaded_us"]),
+        ("the second, with such a thread", found["threaded_idle_us"]),
         ("packing and unpacking, hidden behind the launch before", found["hidden_us"]),
         ("the accelerator, modelled", found["modelled_us"]),
     )

@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 class _Kernel(NamedTuple):
     load: Callable[[Path | str], Any]  # a project of this kernel
-    library: Callable[..., Any]
+    wrap: Callable[..., Any]  # of a compiled library and its design
     checks: Callable[[Any], Any]  # of a library, by name
 
 
@@ -58,7 +58,7 @@ def csim_overlay(
     checks = {}
     for name in headers:
         notify(f"compile, {name} headers", 0, 1)
-        library = kernel.library(csim=CsimLibrary(project.compile(HEADER_SETS[name]())), design=project.design)
+        library = kernel.wrap(csim=CsimLibrary(project.compile(HEADER_SETS[name]())), design=project.design)
 
         def told(done: int, total: int, what: str = f"csim, {name} headers") -> None:
             notify(what, done, total)
