@@ -12,7 +12,7 @@ from vitforge.codegen.identity import IdentityContext, namespace
 from vitforge.codegen.project import kernel_headers
 from vitforge.codegen.storage import OverlayStorageContext
 from vitforge.design.a3 import A3_ARGUMENTS, A3_MAGIC, A3_TOP, A3_VERSION, DSP_LANES, A3Design
-from vitforge.design.a3_memories import SHORT, UNIT_BEATS, UNIT_QUERIES, a3_fifo_depths, a3_memories
+from vitforge.design.a3_memories import SHORT, UNIT_BEATS, UNIT_QUERIES, a3_fifo_depths, a3_memories, outcome_bits
 from vitforge.design.registers import SIM_SYMBOL
 
 Files = dict[str, bytes]
@@ -53,7 +53,7 @@ class ConfigContext:
     def build(cls, design: A3Design) -> ConfigContext:
         return cls(
             identity=IdentityContext.build(design.name, design.hash, A3_MAGIC, A3_VERSION),
-            widest=max(1024, design.width * design.acc_bits),
+            widest=max(1024, design.width * design.acc_bits, outcome_bits(design)),
             deferred="true" if design.numbers.is_deferred else "false",
             approximate="true" if design.approximate else "false",
             fields=constants(_shape_fields(design) + _number_fields(design)),
@@ -112,7 +112,7 @@ class UnitContext:
 
     @classmethod
     def build(cls, design: A3Design) -> UnitContext:
-        short = dict.fromkeys(("column_beats", "steps", "masks", "scores"), SHORT)
+        short = dict.fromkeys(("column_beats", "steps", "lane_rows", "slot_groups", "scores"), SHORT)
         return cls(
             deferred=design.numbers.is_deferred,
             approximate=design.approximate,

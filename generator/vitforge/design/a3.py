@@ -22,7 +22,6 @@ LANES = 2  # queries that candidates are selected for at a time: a pair
 PORTS = 2  # rows that the memories of key and value give in a cycle: products of both with the query share a DSP
 GROUP = 16  # rows that are scanned, or compared with the threshold, in a cycle (section V-A)
 QUEUE = 4  # products of a column that candidate selection has ready: the cycles until a popped one is replaced
-BANKS = 2  # of a row's score, by turns: the cycles until a sum can be added to again
 DSP_LANES = {"dsp48e1": (17, 25), "dsp48e2": (18, 27)}  # place of the upper operand of a pair, width of the port [bits]
 OPERATIONS = {"identify": 0, "load": 1, "query": 2}
 
@@ -143,13 +142,8 @@ class A3Design:
         return (self.numbers.limit**2 * self.d_max).bit_length() + 1
 
     @property
-    def greedy_bits(self) -> int:
-        """Unsigned width of what either pointer adds to one bank of the score of a row."""
-        return (self.numbers.limit**2 * ceil_div(max(1, self.m_max), BANKS)).bit_length()
-
-    @property
     def total_bits(self) -> int:
-        """Signed width of the sum of all products accepted so far."""
+        """Signed width of what a pointer adds to a row, and of the sum of all products accepted so far."""
         return (self.numbers.limit**2 * max(1, self.m_max)).bit_length() + 1
 
     @property

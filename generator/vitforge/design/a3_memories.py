@@ -7,14 +7,15 @@ here are those of all units, and it has one copy to place.
 
 from __future__ import annotations
 
-from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, QUEUE, A3Design
+from vitforge.design.a3 import GROUP, LANES, PORTS, QUEUE, A3Design
 from vitforge.design.geometry import ceil_div
 from vitforge.design.memories import Memory
 
 SIDES = 2  # of candidate selection: the max and the min pointer
-PARITIES = 2  # of its sums: those of one pair are scanned while those of the next are made
+COUNT_BITS = 16  # of rows, or turns of the dot product
 SLACK = 2  # words beyond what a FIFO must hold, so that its writer does not wait for the first read
 SHORT = 3  # of any other FIFO: a kernel must stay right with so many words
+LANE_ROWS = 32  # turns of the dot product that one lane may find before the other one does
 UNIT_BEATS = 32  # FIFO of results behind a unit: they wait for those of the units before
 UNIT_QUERIES = 4  # whose counts wait behind a unit: as many as their results fill that FIFO
 DMA_BEATS = 512  # AXI DMA 7.1 buffers so many in each direction, with their byte strobes and last flag
@@ -51,12 +52,19 @@ def _selection(design: A3Design) -> list[Memory]:
             width_bits=entry,
             depth=design.columns // design.per_beat,
         ),
-        # A sum takes BANKS cycles, so that each pointer has as many for a row, by turns.
+        # What each pointer has added to a row; both rows of an iteration are read, from a copy each.
         Memory(
             name="greedy",
-            banks=lanes * PARITIES * SIDES * BANKS * GROUP,
-            width_bits=design.greedy_bits,
-            depth=design.group_words,
+            banks=lanes * SIDES * SIDES,
+            width_bits=design.total_bits,
+            depth=design.n_max,
+            is_distributed=True,
+        ),
+        Memory(
+            name="slots",
+            banks=lanes * SIDES,
+            width_bits=design.row_bits + 1,
+            depth=design.n_max,
             is_distributed=True,
         ),
     ]
@@ -73,10 +81,16 @@ def a3_fifo_depths(design: A3Design) -> dict[str, int]:
     if design.approximate:
         depths["column_beats"] = 2 * row_beats + SLACK  # two queries: they wait while a pair is selected from
         depths["steps"] = row_beats + SLACK
-        depths["masks"] = design.group_words + SLACK  # a query: rows of lane 1 are picked after all of lane 0
+        depths["lane_rows"] = LANE_ROWS
+        depths["slot_groups"] = design.group_words + SLACK  # a query: its candidates are known at its end
     if not design.numbers.is_deferred:
         depths["scores"] = design.group_words * GROUP // PORTS + SLACK  # a query: their sum is known at its end
     return depths
+
+
+def outcome_bits(design: A3Design) -> int:
+    """What is known of a query when its candidates are: a bit for each slot of a row, two counts, a row."""
+    return design.group_words * GROUP + 2 * COUNT_BITS + design.row_bits
 
 
 def _fifos(design: A3Design) -> list[Memory]:
@@ -88,7 +102,8 @@ def _fifos(design: A3Design) -> list[Memory]:
         "weighted": (1, design.width * design.acc_bits),
         "column_beats": (LANES, axi),
         "steps": (LANES, step),
-        "masks": (LANES, GROUP + row + 1),
+        "lane_rows": (LANES, PORTS * (row + 1) + 1),
+        "slot_groups": (LANES, GROUP * (design.dot_bits + row + 1)),
         "scores": (1, PORTS * (numbers.score_bits + row) + 1),
     }
     found = [
@@ -96,6 +111,9 @@ def _fifos(design: A3Design) -> list[Memory]:
         for name, depth in a3_fifo_depths(design).items()
     ]
     kept = GROUP * (design.dot_bits + row + 1) + 1
+    if design.approximate:
+        banks, bits = LANES * design.units, outcome_bits(design)
+        found.append(Memory(name="outcomes", banks=banks, width_bits=bits, depth=SHORT, is_fifo=True))
     return [
         *found,
         Memory(name="kept_groups", banks=design.units, width_bits=kept, depth=SHORT, is_fifo=True),

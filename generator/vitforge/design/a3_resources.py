@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, QUEUE, A3Design
-from vitforge.design.a3_memories import PARITIES, SIDES, a3_memories
+from vitforge.design.a3 import GROUP, LANES, PORTS, QUEUE, A3Design
+from vitforge.design.a3_memories import SIDES, a3_memories
 from vitforge.design.geometry import ceil_div
 from vitforge.design.resources import Fabric, Resources, held_by, place_memories, shortfall
 
@@ -18,7 +18,7 @@ MOST_UNITS = 16
 _DSP_PORTS = {"dsp48e1": 25, "dsp48e2": 27}  # signed width of the wide port; the other one has 18 bits
 
 STAGE_LUT, STAGE_FF = 220, 320  # counters, addresses and handshakes of a process
-_UNIT_STAGES, _SELECTION_STAGES = 10, 1 + LANES  # processes of a unit, and what candidate selection adds
+_UNIT_STAGES, _SELECTION_STAGES = 10, 2 * LANES  # processes of a unit, and what candidate selection adds
 OVERLAY_LUT, OVERLAY_FF = 5200, 7400  # AXI DMA with its interconnect, registers, distribution to the units
 _RECIPROCAL_LUT, _RECIPROCAL_FF = 900, 1300  # a bit a stage, as that of the ViT's softmax
 _REQUANTIZE_LUT, _REQUANTIZE_FF = 120, 150  # a result: shift and clamp
@@ -101,17 +101,33 @@ def _pointer_fabric(design: A3Design) -> Fabric:
     return positions.plus(rings).plus(tree).plus(fetch)
 
 
+def _track_fabric(design: A3Design) -> Fabric:
+    """Greedy scores of one lane as they change: two rows an iteration, and a bit for each row and slot."""
+    bits, rows, row = design.total_bits, design.group_words * GROUP, design.row_bits
+    sums = SIDES * SIDES * (2 * bits + row // 2) + SIDES * 2 * bits  # a sum that is not in memory yet; add, subtract
+    # Bits of the rows that either pointer has met, read for both rows, and of the slots; each with its decoder.
+    sets = (SIDES + 1) * rows + SIDES * SIDES * rows // _CHOICE + rows // _CHOICE
+    best = 2 * (bits + row)
+    return Fabric(sums + sets + best, (SIDES + 1) * rows + 8 * bits + 6 * row)
+
+
+def _filter_fabric(design: A3Design) -> Fabric:
+    """Groups of both lanes that are open, and the maximum of a group's candidates."""
+    bits = design.dot_bits
+    group = GROUP * (bits + design.row_bits)
+    choose = design.group_words * GROUP // _CHOICE + group // 2  # the group's bits; of two lanes
+    tree = 2 * (GROUP - 1) * (bits + 3)
+    return Fabric(choose + tree + GROUP * bits, LANES * group + design.group_words * GROUP + 2 * tree)
+
+
 def _selection_fabric(design: A3Design) -> Fabric:
-    """Candidate selection of both lanes: two pointers, the query, and the sums of the rows with their scan."""
-    bits, code = design.greedy_bits, design.numbers.code_bits
-    banks = PARITIES * SIDES * BANKS * GROUP
-    add = banks * bits // _CHOICE + SIDES * bits  # to one bank of a pointer
-    scores = GROUP * (SIDES * BANKS - 1) * (bits + 2) + PARITIES * GROUP * SIDES * BANKS * bits // 4
-    best = 2 * (GROUP - 1) * (bits + 3)
-    scan = Fabric(add + scores + best, 2 * GROUP * (bits + 3))
+    """Candidate selection of both lanes: two pointers, the query, the scores of the rows; and what joins the lanes."""
+    code = design.numbers.code_bits
     query = Fabric(design.columns * code // 2, design.columns * code)
     total = Fabric(3 * design.total_bits, 3 * design.total_bits)
-    return _pointer_fabric(design).times(SIDES).plus(scan).plus(query).plus(total).times(LANES)
+    lane = _pointer_fabric(design).times(SIDES).plus(_track_fabric(design)).plus(query).plus(total)
+    held = Fabric(design.word_bits // 2, design.row_words * design.word_bits)  # the dot product holds both queries
+    return lane.times(LANES).plus(_filter_fabric(design)).plus(held)
 
 
 def a3_fabric_rows(design: A3Design) -> dict[str, Fabric]:

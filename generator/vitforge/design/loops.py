@@ -63,11 +63,12 @@ A3_LOOPS = {
     "load_beat": _loop(1, 3, "a beat of a key or value row into memory"),
     "sorted_beat": _loop(1, 3, "entries of the sorted key into memory"),
     "select_step": _flushing(4, "comparators and pop; sorted key, product"),
-    "scan_cycle": _flushing(5, "add to two rows; read, sum and compare a group"),
+    "track_cycle": _flushing(5, "read two rows, add to both, compare; their places, and the candidates"),
+    "search_row": _loop(1, 4, "a row of a query without candidates"),
     "count_rows": _flushing(2, "all rows, two by two"),
-    "pick_rows": _flushing(2, "the two lowest rows of a mask"),
     "dot_word": _flushing(12, "two key rows, cascades of DSPs, adder tree"),
     "collect_rows": _flushing(2, "maximum; two dot products into their group"),
+    "filter_group": _flushing(4, "maximum of a group's candidates"),
     "post_score_group": _flushing(3, "subtract, compare a group"),
     "exponent_rows": _flushing(12, "two rows of the group, scale, two tables, product, sum"),
     "invert_query": _flushing(8, "normalise, reciprocal, four bits of the quotient a stage"),
@@ -76,12 +77,12 @@ A3_LOOPS = {
     "normalise_beat": _flushing(7, "a part of the sums, multiply, round"),
     "send_beat": _flushing(2, "a beat of a unit's results"),
 }
-_OF_SELECTION = frozenset(("sorted_beat", "select_step", "scan_cycle", "pick_rows"))
+_OF_SELECTION = frozenset(("sorted_beat", "select_step", "track_cycle", "search_row", "filter_group"))
 
 
 def a3_loops(approximate: bool, deferred: bool) -> dict[str, LoopModel]:
     """Those of `A3_LOOPS` that a kernel with or without candidate selection, dividing last or first, has."""
-    absent = {"count_rows"} if approximate else set(_OF_SELECTION)
+    absent = set() if approximate else set(_OF_SELECTION)
     absent |= {"weigh_rows"} if deferred else {"invert_query"}
     return {name: loop for name, loop in A3_LOOPS.items() if name not in absent}
 

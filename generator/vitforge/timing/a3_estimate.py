@@ -6,18 +6,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import ceil
 
-from vitforge.design.a3 import BANKS, GROUP, LANES, PORTS, A3Design
+from vitforge.design.a3 import GROUP, LANES, PORTS, A3Design
 from vitforge.design.geometry import ceil_div
 from vitforge.design.loops import A3_LOOPS
 from vitforge.errors import ConfigError
 
 # Loops that a query passes one after the other, in parts between which it waits for something.
 _ARRIVAL = "receive_beat"
-_SELECTION = ("select_step", "scan_cycle", "pick_rows")
+_SELECTION = ("select_step", "track_cycle")
 _SCORES = ("dot_word", "collect_rows", "post_score_group")
 _DEPARTURE = ("normalise_beat", "send_beat")
-_SEED_OVERHEAD, _SCAN_OVERHEAD = 1, 1  # cycles that selection and scan take beside what they count
-_PAUSE = BANKS - 1  # between the last addition to the scores and their scan
+_SEED, _END = 1, 1  # cycles of selection beside its iterations: before the first one, and after the last one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +74,8 @@ def a3_cycles(
     """Cycles of ``design`` for keys and values (n, d).
 
     m : iterations of candidate selection; None takes all rows
-    candidates : rows of a query that selection leaves; by default the most there can be, min(n, m). They are taken to
-        lie anywhere in the key: two of a group of 16 rows share a cycle
+    candidates : rows of a query that selection leaves; by default the most there can be, min(n, m). Those that are
+        multiplied are more: the ones that iterations meet, which are taken to lie anywhere in the key
     kept : rows of a query that post-scoring leaves; by default all candidates
 
     Processes take query after query without a pause, so that the longest one alone counts in steady state. Of queries
@@ -86,7 +85,7 @@ def a3_cycles(
     _check(design, n, d, m)
     rows = float(n) if m is None else min(n, m) if candidates is None else candidates
     kept = rows if kept is None else min(kept, rows)
-    turns = ceil_div(n, PORTS) if m is None else max(1, round(_turns(n, rows)))
+    turns = ceil_div(n, PORTS) if m is None else _turns(max(rows, _rows_met(n, m)))
     words = ceil(kept / PORTS)
     stages = _stages(design, n, d, m, turns, words)
     return A3Cycles(
@@ -101,11 +100,14 @@ def a3_cycles(
     )
 
 
-def _turns(n: int, rows: float) -> float:
-    """Expected cycles of ``rows`` random ones of ``n``, two of a group a cycle: half of them, half a cycle for each
-    group that has an odd number, and one if the last group has none."""
-    odd = (1 - (1 - 2 * rows / n) ** GROUP) / 2
-    return (rows + ceil_div(n, GROUP) * odd) / 2 + (1 - rows / n) ** GROUP
+def _rows_met(n: int, m: int) -> float:
+    """Expected rows of ``n`` that ``m`` iterations meet."""
+    return n * (1 - (1 - 1 / n) ** m)
+
+
+def _turns(rows: float) -> int:
+    """Cycles of ``rows`` rows, two of which share one, and of the end of a query, which comes with an odd one."""
+    return int(rows / PORTS) + 1
 
 
 def _stages(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_words: int) -> dict[str, int]:
@@ -113,8 +115,7 @@ def _stages(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_wo
     words, beats = ceil_div(d, design.width), ceil_div(d, design.per_beat)
     stages = {"input": LANES * beats * design.units}
     if m is not None:
-        stages["selection"] = beats + _SEED_OVERHEAD + m
-        stages["scan"] = max(m, _scan_cycles(n)) + _PAUSE
+        stages["selection"] = beats + _SEED + m
     stages["dot"] = LANES * turns * words
     stages["exponent"] = LANES * max(ceil_div(PORTS * turns, GROUP), kept_words)
     if not design.numbers.is_deferred:
@@ -124,23 +125,21 @@ def _stages(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_wo
     return stages
 
 
-def _scan_cycles(n: int) -> int:
-    return ceil_div(n, GROUP) + _SCAN_OVERHEAD
-
-
 def _latency(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_words: int) -> int:
     """Of a query alone, from its first beat to the last one of its result, from one event to the next: its last beat is
-    with the unit; its dot products begin; its last one goes to the exponent; its first result goes to the
-    normalisation; its last one leaves."""
+    with the unit; its dot products begin; its last one is known; its first result goes to the normalisation; its last
+    one leaves."""
     words, beats = ceil_div(d, design.width), ceil_div(d, design.per_beat)
     arrived = beats - 1 + _depths(_ARRIVAL)
     if m is None:
-        begins, cycles = arrived + _depths("gather_beat"), turns * words
+        begins, ends = arrived + _depths("gather_beat"), 0
     else:
-        # The first query of a launch has nothing to scan while its scores are added up.
-        begins = arrived + 1 + _SEED_OVERHEAD + m + _PAUSE + _depths(*_SELECTION)
-        cycles = max(turns * words, _scan_cycles(n))
-    scored = begins + cycles - 1 + _depths(*_SCORES)
+        # The first row is met in the first iteration, the end of the query is known after the last one.
+        begins = arrived + 1 + _SEED + _depths(*_SELECTION)
+        ends = begins + m + _END + words - 1
+    scored = max(ends, begins + turns * words) - 1 + _depths(*_SCORES)
+    if design.approximate:
+        scored += _depths("filter_group")
     results = _first_result(design, scored, words, ceil_div(PORTS * turns, GROUP), kept_words)
     return results + ceil_div(d, design.result_per_beat) - 1 + _depths(*_DEPARTURE)
 

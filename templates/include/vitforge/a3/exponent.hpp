@@ -40,6 +40,18 @@ inline int32 exponent(int64 u) {
     return score > C::score_limit ? C::score_limit : static_cast<int32>(score);
 }
 
+// The place of the only bit that is set.
+inline int bit_place(uint32 bit) {
+#pragma HLS inline
+    int place = 0;
+place_bit:
+    for (int r = 0; r < group; ++r) {
+#pragma HLS unroll
+        place |= bit == 1u << r ? r : 0;
+    }
+    return place;
+}
+
 // (distance * mult + half) >> shift: the scale after the dot product. `mult` has 17 bits.
 template <class C>
 inline int64 scale_distance(int32 distance, int mult, int shift) {

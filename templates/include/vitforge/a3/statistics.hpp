@@ -19,14 +19,10 @@ inline uint32 busy_cycles(const Launch &launch, uint32 turns, uint32 kept) {
     const uint32 queries = static_cast<uint32>(C::units * lanes * row_beats<C>(launch));
     const uint32 results = static_cast<uint32>(C::units * lanes * ceil_div(launch.d, C::result_per_beat));
     const uint32 selects = static_cast<uint32>(launch.m > 0 ? row_beats<C>(launch) + 1 + launch.m : 0);
-    const int scan_cycles = ceil_div(launch.n, group) + 1;
-    const int adds = launch.m > scan_cycles ? launch.m : scan_cycles;
-    const uint32 scans = static_cast<uint32>(launch.m > 0 ? adds + banks - 1 : 0);
     const uint32 dots = static_cast<uint32>(count_product(static_cast<int32>(turns), words));
     const uint32 outputs = static_cast<uint32>(count_product(static_cast<int32>(kept), words));
     uint32 most = results > queries ? results : queries;
     most = selects > most ? selects : most;
-    most = scans > most ? scans : most;
     most = dots > most ? dots : most;
     return outputs > most ? outputs : most;
 }
