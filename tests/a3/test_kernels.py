@@ -100,6 +100,36 @@ def test_any_launch_equals_the_golden_model(approximate: A3Library, seed: int, d
     assert registers["status"] == 0
 
 
+@PROPERTY
+@given(st.integers(0, 2**32 - 1), st.data())
+def test_any_selection_gives_the_golden_results(approximate: A3Library, seed: int, data: st.DataObject) -> None:
+    """Rows that gain and lose in turn, rows that only lose, and queries without a candidate, where the row with the
+    largest score is searched for."""
+    rng, design = np.random.default_rng(seed), approximate.design
+    n, d = int(rng.integers(1, design.n_max + 1)), int(rng.integers(1, design.d_max + 1))
+    limit, count = design.numbers.limit, 2 * LANES * design.units + 1
+    kind = data.draw(st.sampled_from(["losses alone", "nothing", "one row", "ties", "opposites"]))
+    queries = rng.integers(-limit, limit + 1, (count, d))
+    if kind == "losses alone":
+        keys, queries = -rng.integers(1, limit + 1, (n, d)), np.abs(queries) + (queries == 0)
+    elif kind == "nothing":
+        keys = np.zeros((n, d), int)
+    elif kind == "one row":  # what the others lose it gains
+        keys = rng.integers(-3, 4, (n, d))
+        keys[rng.integers(n)] = rng.choice([-limit, limit], d)
+    elif kind == "ties":
+        keys, queries = rng.integers(-1, 2, (n, d)), rng.integers(-1, 2, (count, d))
+    else:  # a large gain, and a larger loss
+        keys = rng.choice([limit - 1, -limit], (n, d))
+        queries = np.full((count, d), limit)
+    values, m = codes(rng, approximate, n, d), int(rng.integers(1, design.m_max + 1))
+    approximate.load(keys, values)
+    golden = attend(keys, values, queries, numbers=design.numbers, m=m, t=5.0)
+    result, registers = approximate.query(queries, n, m=m, t=5.0)
+    assert result.tolist() == golden.result.tolist()
+    assert (registers["candidates"], registers["kept"]) == (golden.candidates.sum(), golden.kept.sum())
+
+
 def test_the_cycles_register_counts_the_busiest_stage(library: A3Library) -> None:
     """Of all rows, the dot products: two rows a cycle, or as many cycles as they have words."""
     rng, design = np.random.default_rng(0), library.design

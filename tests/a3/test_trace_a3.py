@@ -61,11 +61,15 @@ def test_base_throughput_and_latency_are_within_the_papers(paper: Simulator, n: 
     latency = paper.latency(paper.run(keys, values, queries[:1], scale=1 / 8, m=None, t=None).recording)
     if n >= 50:
         assert latency <= 3 * n + 27
-    assert latency <= (1 if paper.design.numbers.is_deferred else 1.5) * (n + n % 2) + 75
+    assert latency <= (1 if paper.design.numbers.is_deferred else 1.5) * (n + n % 2) + 78
 
 
 @pytest.mark.parametrize(
-    ("n", "m", "t"), [(320, 160, 5.0), (320, 40, 10.0), (186, 93, 5.0), (50, 25, 5.0), (20, 2, 10.0)]
+    ("n", "m", "t"),
+    [
+        *((320, 160, 5.0), (320, 40, 10.0), (186, 93, 5.0), (50, 25, 5.0), (20, 2, 10.0)),
+        *((320, 320, 5.0), (320, 80, 50.0), (320, 40, 50.0), (320, 20, 1.0)),
+    ],
 )
 def test_approximate_throughput_and_latency(paper: Simulator, n: int, m: int, t: float) -> None:
     keys, values, queries = (normal(paper.design, rows, 64, seed) for seed, rows in enumerate((n, n, 24)))
@@ -77,8 +81,8 @@ def test_approximate_throughput_and_latency(paper: Simulator, n: int, m: int, t:
     latency = paper.latency(single.recording)
     candidates, kept = int(single.golden.candidates[0]), int(single.golden.kept[0])
     deferred = paper.design.numbers.is_deferred
-    assert latency <= m + candidates / 2 + (kept / 2 + 90 if deferred else kept + 100)
-    if n == 320 and (deferred or m == 160):
+    assert latency <= m + (kept / 2 + 82 if deferred else kept + 95)
+    if n == 320 and (deferred or (m >= 40 and t <= 10.0)):
         assert latency <= m + candidates + 2 * kept + 40
 
 
@@ -89,9 +93,10 @@ def test_fifos_three_deep_never_lock_up(name: str, tmp_path: Path) -> None:
     design = sim.design
     sizes = (design.n_max, design.n_max, 13)
     keys, values, queries = (normal(design, rows, design.d_max, seed) for seed, rows in enumerate(sizes))
-    # A pair's scores are scanned while those of the next one are added up, whose queries must have arrived.
+    # Which rows are candidates is known at the end of a query, and so is the maximum. A query waits as a whole while the one before is multiplied.
     groups = ceil_div(design.n_max, GROUP)
-    whole = {"score_groups": groups, "masks_1": groups, "query_words": 2 * LANES * design.row_words}
+    whole = {"score_groups": groups, "slot_groups_0": groups, "slot_groups_1": groups}
+    whole["query_words"] = LANES * design.row_words
     if not design.numbers.is_deferred:
         whole["scores"] = groups * GROUP // PORTS
     recordings = [sim.load(keys, values)]
@@ -135,6 +140,6 @@ def test_the_timeline_shows_queries_one_after_the_other(tmp_path: Path) -> None:
     assert len(slices) == count
     tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
     dots = [event for event in slices if tracks[event["tid"]] == "dot"]
-    assert [event["name"] for event in dots] == ["even query", "odd query"] * ROUNDS[1]
+    assert [event["name"] for event in dots] == ["even pair", "odd pair"] * (ROUNDS[1] // 2)
     ends = [event["args"]["start"] + event["args"]["cycles"] for event in dots]
     assert all(event["args"]["start"] >= end for event, end in zip(dots[1:], ends, strict=False))

@@ -74,7 +74,7 @@ def a3_fifo_depths(design: A3Design) -> dict[str, int]:
     """Words of each FIFO of a unit that is deeper than three, by the name of its stream."""
     row_beats = ceil_div(design.d_max, design.per_beat)
     depths = {
-        "query_words": 3 * LANES * design.row_words,  # rows of a pair are found, the next is selected, another arrives
+        "query_words": 2 * LANES * design.row_words,  # rows of a pair are multiplied, the next one arrives
         "score_groups": design.group_words + SLACK,  # a query: its maximum is known at its end
         "weighted": design.row_words + 1,
     }

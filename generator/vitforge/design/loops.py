@@ -63,7 +63,7 @@ A3_LOOPS = {
     "load_beat": _loop(1, 3, "a beat of a key or value row into memory"),
     "sorted_beat": _loop(1, 3, "entries of the sorted key into memory"),
     "select_step": _flushing(4, "comparators and pop; sorted key, product"),
-    "track_cycle": _flushing(5, "read two rows, add to both, compare; their places, and the candidates"),
+    "track_cycle": _flushing(4, "read two rows, add to both, compare, mark the candidates"),
     "search_row": _loop(1, 4, "a row of a query without candidates"),
     "count_rows": _flushing(2, "all rows, two by two"),
     "dot_word": _flushing(12, "two key rows, cascades of DSPs, adder tree"),

@@ -16,7 +16,7 @@ _ARRIVAL = "receive_beat"
 _SELECTION = ("select_step", "track_cycle")
 _SCORES = ("dot_word", "collect_rows", "post_score_group")
 _DEPARTURE = ("normalise_beat", "send_beat")
-_SEED, _END = 1, 1  # cycles of selection beside its iterations: before the first one, and after the last one
+_SEED = 1  # cycles of selection before its first iteration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +134,9 @@ def _latency(design: A3Design, n: int, d: int, m: int | None, turns: int, kept_w
     if m is None:
         begins, ends = arrived + _depths("gather_beat"), 0
     else:
-        # The first row is met in the first iteration, the end of the query is known after the last one.
+        # The first row is met in the first iteration, the end of the query comes with the last one.
         begins = arrived + 1 + _SEED + _depths(*_SELECTION)
-        ends = begins + m + _END + words - 1
+        ends = begins + m + words - 1
     scored = max(ends, begins + turns * words) - 1 + _depths(*_SCORES)
     if design.approximate:
         scored += _depths("filter_group")

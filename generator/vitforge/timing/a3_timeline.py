@@ -16,12 +16,15 @@ from vitforge.timing.solver import solve
 
 _ALTERNATING = ("even", "odd")  # kinds 1 and 2 of a loop that goes on over all queries
 _OF_QUERIES = (
-    *("count_rows", "pick_rows", "dot_word", "collect_rows"),
+    *("count_rows", "dot_word", "collect_rows", "filter_group"),
     *("post_score_group", "exponent_rows", "weigh_rows", "output_word"),
 )
 _NAMES = {
-    **{("scan_cycle", i): f"{word} pair" for i, word in enumerate(_ALTERNATING, 1)},
+    **{("dot_word", i): f"{word} pair" for i, word in enumerate(_ALTERNATING, 3)},
     **{(loop, i): f"{word} query" for loop in _OF_QUERIES for i, word in enumerate(_ALTERNATING, 1)},
+    ("collect_rows", 3): "rows of both lanes",
+    ("track_cycle", 1): "query",
+    ("search_row", 1): "no candidate",
     ("select_step", 1): "iterations",
     ("select_step", 2): "query arrives",
 }

@@ -63,7 +63,7 @@ put_row:
 template <class C>
 inline bool is_complete(const OpenGroup<C> &open, bool is_last) {
 #pragma HLS inline
-    return open.size == group || is_last;
+    return open.size == group || (is_last && open.size > 0);
 }
 
 template <class C>
@@ -143,7 +143,7 @@ collect_rows:
     for (int i = 0; query < queries; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("collect_rows", i, 1 + (query & 1))
+        VITFORGE_KIND_ITERATION("collect_rows", i, 3)
         const ap_uint<DotToken<C>::bits> token = dots.read();
         const bool is_last = get_field<1>(token, DotToken<C>::last) != 0;
         if (get_field<1>(token, DotToken<C>::lane) == 0) {

@@ -163,7 +163,7 @@ dot_word:
     for (int i = 0; pair < pairs; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=65536
-        VITFORGE_KIND_ITERATION("dot_word", i, 1 + (pair & 1))
+        VITFORGE_KIND_ITERATION("dot_word", i, 3 + (pair & 1))
         if (word == 0) {
             token = lane == 0 ? rows_0.read() : rows_1.read();
         }

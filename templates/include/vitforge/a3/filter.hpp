@@ -64,7 +64,10 @@ filter_group:
                 chosen[g] = launch.m > 0 ? get_field<group>(outcome, group * g) : (1u << group) - 1;
             }
         }
-        ap_uint<ScoreGroup<C>::bits> scores = is_second ? slot_groups_1.read() : slot_groups_0.read();
+        ap_uint<ScoreGroup<C>::bits> scores = 0;
+        if (groups > 0) {  // no product of a query may be positive, so that no row is sent
+            scores = is_second ? slot_groups_1.read() : slot_groups_0.read();
+        }
         const uint32 present = get_field<group>(scores, ScoreGroup<C>::present) & chosen[index];
         int32 dots[group];
 #pragma HLS array_partition variable=dots complete dim=0
@@ -77,7 +80,7 @@ filter_group:
         }
         const int32 most = dots[winner<group, int32>(dots)];
         best = index == 0 || most > best ? most : best;
-        const bool is_last = index == groups - 1;
+        const bool is_last = index + 1 >= groups;
         const bool has_none = is_last && candidates == 0;
         set_field<group>(scores, ScoreGroup<C>::present, static_cast<int32>(present));
         if (present != 0 || has_none) {

@@ -119,7 +119,8 @@ inline void update_rows(const int32 value[sides], const int row[sides], int new_
     recent.slot = high_slot;
 }
 
-// The iterations of a query, one a cycle, and one cycle for its end. Rows leave two by two, in the order of their slots.
+// The iterations of a query, one a cycle. Rows leave two by two, in the order of their slots; the last iteration also
+// sends one that is left over, or an end alone.
 template <class C>
 inline void find_rows(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> > &steps,
                       hls::stream<ap_uint<RowToken<C>::bits> > &rows,
@@ -131,35 +132,32 @@ inline void find_rows(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> >
 #pragma HLS array_partition variable=recent.sum complete dim=0
     int held = 0;  // a row that waits for its fellow
 track_cycle:
-    for (int i = 0; i <= launch.m; ++i) {
+    for (int i = 0; i < launch.m; ++i) {
 #pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_tripcount max=512
 // A sum is written in the cycle after it is read; the next iteration has it from `recent`.
 #pragma HLS dependence variable=sums type=inter direction=raw distance=2 dependent=true
 #pragma HLS dependence variable=slots type=inter direction=raw distance=2 dependent=true
         VITFORGE_ITERATION("track_cycle", i)
-        const bool ends = i == launch.m;
-        int32 value[sides] = {0, 0};
-        int row[sides] = {0, 0};
-        if (!ends) {
-            const ap_uint<Step<C>::bits> step = steps.read();
-        read_side:
-            for (int side = 0; side < sides; ++side) {
+        const bool ends = i == launch.m - 1;
+        const ap_uint<Step<C>::bits> step = steps.read();
+        int32 value[sides];
+        int row[sides];
+    read_side:
+        for (int side = 0; side < sides; ++side) {
 #pragma HLS unroll
-                const int low = side * Step<C>::side_bits;
-                value[side] = static_cast<int32>(get_field<Step<C>::value_bits>(step, low));
-                row[side] = static_cast<int>(get_field<C::row_bits>(step, low + Step<C>::value_bits));
-            }
+            const int low = side * Step<C>::side_bits;
+            value[side] = static_cast<int32>(get_field<Step<C>::value_bits>(step, low));
+            row[side] = static_cast<int>(get_field<C::row_bits>(step, low + Step<C>::value_bits));
         }
         const bool is_new = value[0] > 0 && !RowSet<C>::has(met[0], row[0]);
-        if (is_new || ends) {
-            const bool is_waiting = (sent & 1) != 0;
-            if (is_waiting || ends) {
-                rows.write(RowToken<C>::make(held, row[0], (is_waiting ? 1u : 0u) | (is_new ? 2u : 0u), ends));
-                ++turns;
-            }
-            held = row[0];
+        const bool is_waiting = (sent & 1) != 0;
+        if (ends || (is_new && is_waiting)) {
+            const int count = (is_waiting ? 1 : 0) + (is_new ? 1 : 0);
+            rows.write(RowToken<C>::make(is_waiting ? held : row[0], row[0], (1u << count) - 1, ends));
+            ++turns;
         }
+        held = is_new ? row[0] : held;
         update_rows<C>(value, row, is_new ? sent : nowhere, sums, slots, met, candidates, recent);
         sent = is_new ? sent + 1 : sent;
     }
@@ -167,25 +165,25 @@ track_cycle:
 
 // The row with the largest score, the lowest of several.
 template <class C>
-inline int search_row(int n, const uint32 met[sides][C::group_words],
+inline int best_row(int n, const uint32 met[sides][C::group_words],
                       const Int<C::total_bits> sums[sides][sides][C::n_max]) {
 #pragma HLS inline
     int32 best = 0;
-    int best_row = 0;
+    int found = 0;
 search_row:
     for (int row = 0; row < n; ++row) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount max=512
-        VITFORGE_KIND_ITERATION("search_row", row, 2)
+        VITFORGE_ITERATION("search_row", row)
         const int32 high = RowSet<C>::has(met[0], row) ? static_cast<int32>(sums[0][0][row]) : 0;
         const int32 low = RowSet<C>::has(met[1], row) ? static_cast<int32>(sums[1][0][row]) : 0;
         const int32 score = high - low;
         if (row == 0 || score > best) {
             best = score;
-            best_row = row;
+            found = row;
         }
     }
-    return best_row;
+    return found;
 }
 
 template <class C>
@@ -197,7 +195,7 @@ outcome_word:
 #pragma HLS unroll
         set_field<group>(word, group * g, static_cast<int32>(candidates[g]));
     }
-    set_field<count_bits>(word, Outcome<C>::groups, sent / group + 1);  // the end of a query closes one
+    set_field<count_bits>(word, Outcome<C>::groups, (sent + group - 1) / group);
     set_field<count_bits>(word, Outcome<C>::turns, turns);
     set_field<C::row_bits>(word, Outcome<C>::row, row);
     return word;
@@ -236,7 +234,7 @@ track_query:
         int turns = 0;
         find_rows<C>(launch, steps, rows, sums, slots, met, candidates, sent, turns);
         const bool has_none = RowSet<C>::is_empty(candidates);
-        const int row = has_none ? search_row<C>(launch.n, met, sums) : 0;
+        const int row = has_none ? best_row<C>(launch.n, met, sums) : 0;
         outcomes.write(make_outcome<C>(candidates, sent, turns, row));
     }
 }
