@@ -15,7 +15,6 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,6 @@ from vitforge.cli.common import ProgressCallback, print_table, progress_bars
 from vitforge.config import A3Config, ProjectConfig
 from vitforge.csim.project import load_a3_project
 from vitforge.design.a3 import LANES, A3Design
-from vitforge.design.geometry import ceil_div
 from vitforge.errors import VitforgeError
 from vitforge.timing.a3_estimate import a3_cycles
 from vitforge.timing.a3_simulate import Run, Simulator, solve_launch
@@ -51,8 +49,6 @@ DESIGNS = {  # all of n_max = 512
     "d128": A3Config(d_max=128, width=64),
 }
 PAIRS = (12, 48)  # a unit
-PAPER_ROWS = 320  # the longest key that the paper evaluates
-ALPHA = 40  # cycles of the pipelines in the latency that we aim at
 SEED = 20261123
 MOST_DIFFERENCE, FEW_CYCLES = 0.03, 4
 RECORDED = Path(__file__).parent / "results" / "a3_cycles.json"
@@ -95,28 +91,7 @@ def measure(simulator: Simulator, n: int, d: int, setting: str) -> Row:
         row |= _counts(runs[1], single)
         passes = m + row["latency_candidates"] + 2 * row["latency_kept"]
         row |= {"paper_cycles_per_query": m + 5, "paper_latency": passes}
-        if n == PAPER_ROWS:
-            row |= _alone(simulator, launch, queries[: PAIRS[1]], m)
     return row | _estimate(design, d, row)
-
-
-def _alone(simulator: Simulator, launch: Callable[[NDArray], Run], queries: NDArray, m: int) -> Row:
-    """Latencies of queries one by one, beside M + C + 2K + 40 of each; also as the paper counts, from a register to
-    a register, without the beats that a query and its result take on the ports."""
-    design = simulator.design
-    transfer = sum(ceil_div(design.d_max, per_beat) - 1 for per_beat in (design.per_beat, design.result_per_beat))
-    runs = [launch(query[None]) for query in queries]
-    spare = [
-        m + int(run.golden.candidates[0]) + 2 * int(run.golden.kept[0]) + ALPHA - simulator.latency(run.recording)
-        for run in runs
-    ]
-    return {
-        "alone": len(spare),
-        "alone_within": sum(cycles >= 0 for cycles in spare),
-        "alone_within_registers": sum(cycles + transfer >= 0 for cycles in spare),
-        "alone_spare": _mean(spare),
-        "alone_spare_least": min(spare),
-    }
 
 
 def _cycles(simulator: Simulator, recording: Recording) -> int:

@@ -30,9 +30,9 @@ _PROCESSES = {  # of a kernel
     "vitforge_a3": (
         "receive",
         "select",
-        "scan",
-        "pick",
+        "track",
         "dot",
+        "filter",
         "post-score",
         "exponent",
         "output",
