@@ -93,8 +93,8 @@ def test_fifos_three_deep_never_lock_up(name: str, tmp_path: Path) -> None:
     design = sim.design
     sizes = (design.n_max, design.n_max, 13)
     keys, values, queries = (normal(design, rows, design.d_max, seed) for seed, rows in enumerate(sizes))
-    # Which rows are candidates is known at the end of a query, and so is the maximum. A query waits while the one before
-    # is multiplied.
+    # Which rows are candidates, and the maximum, is known at the end of a query. A query waits while the one before is
+    # multiplied.
     groups = ceil_div(design.n_max, GROUP)
     whole = {"score_groups": groups, "slot_groups_0": groups, "slot_groups_1": groups}
     whole["query_words"] = LANES * design.row_words
