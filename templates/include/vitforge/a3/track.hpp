@@ -166,7 +166,7 @@ track_cycle:
 // The row with the largest score, the lowest of several.
 template <class C>
 inline int best_row(int n, const uint32 met[sides][C::group_words],
-                      const Int<C::total_bits> sums[sides][sides][C::n_max]) {
+                    const Int<C::total_bits> sums[sides][sides][C::n_max]) {
 #pragma HLS inline
     int32 best = 0;
     int found = 0;
@@ -208,7 +208,7 @@ static void track(const Launch &launch, hls::stream<ap_uint<Step<C>::bits> > &st
                   hls::stream<ap_uint<RowToken<C>::bits> > &rows,
                   hls::stream<ap_uint<Outcome<C>::bits> > &outcomes) {
     VITFORGE_PROCESS(Lane == 0 ? "track_0" : "track_1")
-    static Int<C::total_bits> sums[sides][sides][C::n_max];  // of each pointer, a copy for either row of an iteration
+    static Int<C::total_bits> sums[sides][sides][C::n_max];  // of a pointer, in a copy for either row of an iteration
     static Int<C::row_bits + 1> slots[sides][C::n_max];
 #pragma HLS array_partition variable=sums complete dim=1
 #pragma HLS array_partition variable=sums complete dim=2
