@@ -84,6 +84,7 @@ class Arena:
         self.strict = strict
         self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.bytes = np.frombuffer(self._map, dtype=np.uint8)
+        self._host = int(self.bytes.ctypes.data)
         self._lock = threading.Lock()
         self._starts: list[int] = []  # offsets of live allocations, sorted
         self._live: dict[int, Allocation] = {}
@@ -137,7 +138,7 @@ class Arena:
                 f"{what} points to 0x{address:x} with {room} bytes to the end of its buffer, but the accelerator "
                 f"accesses {nbytes}; allocate a larger buffer"
             )
-        return int(self.bytes.ctypes.data) + offset
+        return self._host + offset
 
     def _first_fit(self, size: int) -> int:
         start = GUARD

@@ -57,19 +57,16 @@ class KernelFunction(CsimFunction):
 
     def __init__(self, spec: IpSpec) -> None:
         super().__init__(spec, [_C_TYPES[argument.kind] for argument in spec.arguments])
+        self._outputs = {place: a.name for place, a in enumerate(spec.arguments) if a.kind == "out32"}
 
     def __call__(self, values: Sequence[int]) -> tuple[int, dict[str, int]]:
         """Run with host addresses and integers in argument order (0 for outputs): (cycles, outputs by name)."""
-        outputs: dict[str, ctypes.c_uint] = {}
-        passed: list[object] = []
-        for argument, value in zip(self._spec.arguments, values, strict=True):
-            if argument.kind == "out32":
-                outputs[argument.name] = ctypes.c_uint(0)
-                passed.append(ctypes.byref(outputs[argument.name]))
-            else:
-                passed.append(value)
+        words = {place: ctypes.c_uint() for place in self._outputs}
+        passed: list[object] = [*values]
+        for place, word in words.items():
+            passed[place] = ctypes.byref(word)
         cycles = self._call(*passed)
-        return cycles, {name: int(value.value) for name, value in outputs.items()}
+        return cycles, {self._outputs[place]: word.value for place, word in words.items()}
 
 
 class StreamFunction(CsimFunction):
