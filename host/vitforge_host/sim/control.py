@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vitforge_host.errors import SimulationError, WatchdogError
-from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
+from vitforge_host.sim.manifest import IpSpec
 from vitforge_host.sim.worker import Worker
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
@@ -48,6 +48,11 @@ class ControlBlock:
         self._words: dict[int, int] = {}
         self._pin = f"{spec.name}/interrupt"
         self._outputs = {a.offset: a for a in spec.arguments if a.kind == "out32"}
+        self._pointers = {
+            a.name: (a.offset, a.min_bytes, a.times, f"argument {a.name} of {spec.name}")
+            for a in spec.arguments
+            if a.kind == "ptr"
+        }
         self._valid = {a.offset + 4: False for a in self._outputs.values()}
         self._lock = surroundings.lock
         self._worker = Worker(f"sim-{spec.name}")
@@ -99,11 +104,11 @@ class ControlBlock:
         """What a started block needs from outside before it can go on; empty while it does."""
         return ""
 
-    def _address(self, argument: ArgumentSpec, scalars: Mapping[str, int]) -> int:
+    def _address(self, argument: str, scalars: Mapping[str, int]) -> int:
         """Host address behind a pointer argument; all that ``scalars`` (i32 by name) make it read must be there."""
-        address = self._words.get(argument.offset, 0) | self._words.get(argument.offset + 4, 0) << 32
-        nbytes = argument.min_bytes * (scalars[argument.times] if argument.times else 1)
-        return self._around.resolve(address, max(nbytes, 1), f"argument {argument.name} of {self._spec.name}")
+        offset, min_bytes, times, what = self._pointers[argument]
+        address = self._words.get(offset, 0) | self._words.get(offset + 4, 0) << 32
+        return self._around.resolve(address, max(min_bytes * scalars[times] if times else min_bytes, 1), what)
 
     def _compute(self, run: Callable[[], Callable[[], None]]) -> None:
         """Call ``run`` inside this register write, or in the thread of the block, and then what it returns."""
@@ -155,6 +160,7 @@ class ControlBlock:
             self._sticky = 0
             self._failure = None
         self.runs += 1
+        self._worker.wake()
         self._begin()
 
     def _watch(self, sticky: int) -> None:

@@ -24,17 +24,16 @@ class HlsIP(ControlBlock):
         """The block takes over its arguments as it starts, and so they are checked in the write that starts it."""
         scalars = {name: signed(self._words.get(offset, 0)) for name, offset in self._scalars.items()}
         try:
-            values = [
-                self._address(argument, scalars) if argument.kind == "ptr" else scalars.get(argument.name, 0)
-                for argument in self._spec.arguments
-            ]
+            addresses = {name: self._address(name, scalars) for name in self._pointers}
         except BusError as error:
             self._end({}, error)
             return
-        self._compute(partial(self._run, values, scalars))
+        values = scalars | addresses
+        kernel = self._kernel.bind([values.get(argument.name, 0) for argument in self._spec.arguments])
+        self._compute(partial(self._run, kernel, scalars))
 
-    def _run(self, values: list[int], scalars: dict[str, int]) -> Callable[[], None]:
-        cycles, outputs = self._kernel(values)
+    def _run(self, kernel: Callable[[], tuple[int, dict[str, int]]], scalars: dict[str, int]) -> Callable[[], None]:
+        cycles, outputs = kernel()
         if not cycles and self._spec.cycles is not None:
             cycles = self._spec.cycles.cycles(scalars)
         self._around.busy(cycles)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from queue import SimpleQueue
 from typing import Any
 
 STACK_BYTES = 256 << 20  # reserved, not committed: C++ keeps the on-chip memories of a kernel on the stack
+_LOG = logging.getLogger(__name__)
+_NEAR = object()  # among the calls: the next one is near
 
 
 class Worker:
@@ -28,7 +31,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Return once the thread is at ``function``, which must not raise.
+        """Return once the thread is at ``function``, whose exceptions are logged.
 
         Without that wait a thread that was woken would still have to wait until its caller gives up Python's lock.
         """
@@ -38,6 +41,12 @@ class Worker:
                 weakref.finalize(self, self._calls.put, None).atexit = False  # a call may go on then
             self._calls.put(function)
             self._taken.acquire()
+
+    def wake(self) -> None:
+        """Say that a call is near: the thread comes up while its caller still prepares it."""
+        with self._lock:
+            if self._thread is not None:
+                self._calls.put(_NEAR)
 
     def close(self, wait: bool) -> None:
         """End the thread after its present call, and ``wait`` for that; the next call starts another."""
@@ -52,8 +61,13 @@ class Worker:
 def _serve(calls: Any, taken: threading.Lock) -> None:
     """What the thread does. It does not know the worker, so as not to keep it."""
     while (function := calls.get()) is not None:
+        if function is _NEAR:
+            continue
         taken.release()
-        function()
+        try:
+            function()
+        except Exception:
+            _LOG.exception("a simulated run did not come to its end")
         del function  # which refers to the block
 
 
