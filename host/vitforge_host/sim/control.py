@@ -160,7 +160,8 @@ class ControlBlock:
             self._sticky = 0
             self._failure = None
         self.runs += 1
-        self._worker.wake()
+        if self._around.run_mode == "thread":
+            self._worker.wake()
         self._begin()
 
     def _watch(self, sticky: int) -> None:
