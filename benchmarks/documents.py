@@ -239,6 +239,8 @@ def host() -> str:
         ("the same after packing, when caches are cold: the accelerator idles", found["idle_us"]),
         ("the first, where the simulator gives the accelerator a thread", found["threaded_us"]),
         ("the second, with such a thread", found["threaded_idle_us"]),
+        ("two bare Python threads, one waking the other and waiting for it", found["turn_us"]),
+        ("the same after packing", found["turn_idle_us"]),
         ("packing and unpacking, hidden behind the launch before", found["hidden_us"]),
         ("the accelerator, modelled", found["modelled_us"]),
     )

@@ -6,8 +6,9 @@ start, and seeing the end, of a launch right after another. `idle_us` is the sam
 leaves the caches of the processor cold: for that long the accelerator idles between two launches. Packing and unpacking
 themselves happen while the other launch in flight runs (`hidden_us`). In these the accelerator runs inside the write
 that starts it. By default the simulated board gives it a thread, and `threaded_us` and `threaded_idle_us` are the same
-two with one: its start, and two Python threads that take turns. A board has no such thread. The time of the accelerator
-is that of the cycle model. Medians, on the machine that ran this and with pynq's own register access.
+two with one. A board has no such thread. What this machine takes to change threads is in them: `turn_us` and
+`turn_idle_us` are two bare Python threads, of which one wakes the other and waits for its answer. The time of the
+accelerator is that of the cycle model. Medians, on the machine that ran this, through the array of pynq's MMIO.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -56,6 +59,8 @@ class Result:
     hidden_us: float
     threaded_us: float
     threaded_idle_us: float
+    turn_us: float
+    turn_idle_us: float
     modelled_us: float
     share: float
     machine: str
@@ -84,6 +89,8 @@ def measure(launches: int = LAUNCHES) -> Result:
         hidden_us=round(plain["load"] + plain["collect"], 1),
         threaded_us=round(threaded["launch"], 1),
         threaded_idle_us=round(threaded["idle"], 1),
+        turn_us=round(threaded["turn"], 1),
+        turn_idle_us=round(threaded["turn_idle"], 1),
         modelled_us=round(plain["modelled"], 1),
         share=round(max(plain["idle"], threaded["idle"]) / plain["modelled"], 5),
         machine=f"{platform.machine()}, Python {platform.python_version()}",
@@ -94,7 +101,7 @@ def _parts(bitfile: Path, blob: Path, device: SimDevice, launches: int) -> dict[
     """Launches one after the other, each part timed by itself: medians [us]."""
     rng = np.random.default_rng(2)
     before = device.busy_s
-    times: dict[str, list[float]] = {"load": [], "idle": [], "launch": [], "collect": []}
+    times: dict[str, list[float]] = {part: [] for part in ("load", "idle", "launch", "collect", "turn_idle", "turn")}
     with VitAccelerator(bitfile, blob, device, batch=BATCH) as accelerator:
         images = rng.integers(0, 256, (BATCH, *accelerator.image_shape), np.uint8)
         for index in range(launches):
@@ -105,8 +112,30 @@ def _parts(bitfile: Path, blob: Path, device: SimDevice, launches: int) -> dict[
             slot.logits[:] = 0  # which the kernel leaves to us
             slot.logits.flush()
             _timed(slot.collect, times["collect"])
+        turn = _echo()
+        for index in range(launches):
+            accelerator._slots[index % 2].load(images)
+            _timed(turn, times["turn_idle"])
+            _timed(turn, times["turn"])
     medians = {part: 1e6 * statistics.median(values) for part, values in times.items()}
     return medians | {"modelled": 1e6 * (device.busy_s - before) / (2 * launches)}
+
+
+def _echo() -> Callable[[], object]:
+    """What wakes another Python thread and waits for its answer."""
+    calls: SimpleQueue[int] = SimpleQueue()
+    answers: SimpleQueue[int] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            answers.put(calls.get())
+
+    def turn() -> int:
+        calls.put(0)
+        return answers.get()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return turn
 
 
 def _timed(call: Callable[[], object], into: list[float]) -> None:
@@ -151,7 +180,10 @@ def main() -> None:
         print(f"{result.model} on {result.board}, {result.batch} images a launch, {modelled:,.1f} ms of it modelled:")
         print(f"the host takes {result.launch_us:g} us for a launch, and {result.idle_us:g} us after")
         print(f"packing; {hidden:.1f} ms of packing and unpacking are hidden behind the launch before")
-        print(f"with a thread for the simulated accelerator: {result.threaded_us:g} and {result.threaded_idle_us:g} us")
+        print(
+            f"with a thread for the simulated accelerator: {result.threaded_us:g} and {result.threaded_idle_us:g} us,"
+        )
+        print(f"and to change threads and back takes {result.turn_us:g} and {result.turn_idle_us:g} us")
     if not result.good:
         sys.exit(1)
 

@@ -232,8 +232,7 @@ class VitAccelerator(Accelerator):
     # --- one launch ------------------------------------------------------------------------------------------------
     def _launch(self, slot: BatchSlot) -> None:
         self._require_idle()
-        for name, address in slot.pointers().items():
-            self._ip.write_pointer(name, address)
+        self._ip.write_pointers(slot.pointers)
         self._ip.write("n_steps", slot.steps)
         self._ip.write("n_images", slot.count)
         self._start()

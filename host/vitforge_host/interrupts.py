@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from vitforge_host.errors import HostError, OverlayError
 
 GLOBAL, ENABLED, RAISED = REGISTERS = ("GIER", "IP_IER", "IP_ISR")  # of an HLS block (UG1399)
 AP_DONE = 1 << 0
+_NAP_S = 10e-6  # and what the system adds: an interrupt takes longer to come through the loop
 _LONGEST_S = 0.05  # asleep; then the control register is read in any case
 _MOST_MISSED = 3  # in a row, before it polls
 _LOG = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class InterruptWaiter:
         self._poller = poller
         self._missed = 0
         self._pending: Any = None  # the wait that goes on in the loop
+        self._has_napped = False
         ip.require(REGISTERS)
         try:
             self._interrupt = in_loop(lambda: Interrupt(pin))
@@ -91,6 +94,7 @@ class InterruptWaiter:
 
     def arm(self) -> None:
         """Take back an interrupt that was raised before."""
+        self._has_napped = False
         if self._ip.read(RAISED) & AP_DONE:
             self._ip.write(RAISED, AP_DONE)  # toggles
         if self._pending is None:
@@ -105,6 +109,10 @@ class InterruptWaiter:
     def pause(self, elapsed_s: float) -> None:
         if self._missed >= _MOST_MISSED:
             self._poller.pause(elapsed_s)
+            return
+        if not self._has_napped:  # a short run is over then
+            self._has_napped = True
+            time.sleep(_NAP_S)
             return
         if self._pending is None:
             self._pending = asyncio.run_coroutine_threadsafe(self._interrupt.wait(), _event_loop())

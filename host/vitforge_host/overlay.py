@@ -73,38 +73,50 @@ class AcceleratorIp:
     def __init__(self, overlay: Any, ip_type: str) -> None:
         self.name = find_ip(overlay, ip_type)
         entry = overlay.ip_dict[self.name]
-        self._offsets = {str(name): int(word["address_offset"]) for name, word in entry["registers"].items()}
-        self._mmio = _registers(overlay, entry)
-        self._pointers: dict[str, int] = {}  # as last written: the block keeps them
+        self._places = {str(name): int(word["address_offset"]) // 4 for name, word in entry["registers"].items()}
+        self._words = _registers(overlay, entry)
+        self._pointers: dict[str, int] = {}  # words as last written: the block keeps them
         hertz = entry["parameters"].get("FREQ_HZ")
         self.clock_mhz = float(hertz) / 1e6 if hertz else None
 
     def require(self, names: Iterable[str]) -> None:
         """Raise OverlayError unless all registers ``names`` exist."""
-        missing = [name for name in names if name not in self._offsets]
+        missing = [name for name in names if name not in self._places]
         if missing:
             raise OverlayError(
                 f"{self.name} has no register {', '.join(missing)}; the .hwh is of another version than the driver"
             )
 
     def read(self, name: str) -> int:
-        return int(self._mmio.read(self._offsets[name]))
+        return int(self._words[self._places[name]])
 
     def write(self, name: str, value: int) -> None:
-        self._mmio.write(self._offsets[name], int(value) & 0xFFFFFFFF)
+        self._words[self._places[name]] = int(value) & 0xFFFFFFFF
 
     def write_pointer(self, name: str, address: int) -> None:
-        """Both halves of a 64-bit pointer argument, unless it has that value already."""
-        if self._pointers.get(name) == address:
-            return
-        self._pointers[name] = address
-        self.write(f"{name}_1", int(address))
-        self.write(f"{name}_2", int(address) >> 32)
+        """Both halves of a 64-bit pointer argument."""
+        self.write_pointers(pointer_words({name: address}))
+
+    def write_pointers(self, words: Mapping[str, int]) -> None:
+        """Of `pointer_words`, those that differ from what was written last."""
+        written = self._pointers
+        for name, word in words.items():
+            if written.get(name) != word:
+                self._words[self._places[name]] = word
+                written[name] = word
 
     def read_output(self, name: str) -> int | None:
         """An output argument, or None if no run has written it since it was last read."""
         value = self.read(name)
         return value if self.read(f"{name}_ctrl") & 1 else None
+
+
+def pointer_words(addresses: Mapping[str, int]) -> dict[str, int]:
+    """Both registers of each 64-bit pointer argument, with what they are to hold, by name."""
+    words = {}
+    for name, address in addresses.items():
+        words[f"{name}_1"], words[f"{name}_2"] = int(address) & 0xFFFFFFFF, int(address) >> 32
+    return words
 
 
 def find_ip(overlay: Any, ip_type: str) -> str:
@@ -127,7 +139,10 @@ def ip_driver(overlay: Any, name: str) -> Any:
 
 
 def _registers(overlay: Any, entry: Mapping[str, Any]) -> Any:
-    """Registers of an IP, without pynq's driver for it, which would create its interrupt in this thread."""
+    """Registers of an IP as words, without pynq's driver for it, which would create its interrupt in this thread.
+
+    It is the array that MMIO reads and writes itself, after checks of offset and type that cost more than the access.
+    """
     from pynq import MMIO
 
-    return MMIO(entry["phys_addr"], entry["addr_range"], device=overlay.device)
+    return MMIO(entry["phys_addr"], entry["addr_range"], device=overlay.device).array

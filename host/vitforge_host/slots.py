@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vitforge_host.blob import PADDING_PIXEL, pack_into, unpack_results
 from vitforge_host.errors import HostError, ResultError
+from vitforge_host.overlay import pointer_words
 from vitforge_host.schedule import UNITS, chunk_lists
 from vitforge_host.stopwatch import Stopwatch
 
@@ -32,6 +33,11 @@ class BatchSlot:
         Most images of one launch.
     transferring : Stopwatch
         Of the time that data takes to DDR and back.
+
+    Attributes
+    ----------
+    pointers : mapping
+        Registers of its pointer arguments, by name, with what they hold in a launch; the blob's are not among them.
     """
 
     def __init__(self, allocate: Allocate, manifest: Mapping[str, Any], batch: int, transferring: Stopwatch) -> None:
@@ -46,17 +52,12 @@ class BatchSlot:
         self._pixels, self._words = np.asarray(self.images), np.asarray(self.logits)  # what numpy is quick with
         self._pixels[:] = PADDING_PIXEL
         self._words[:] = POISON
+        addresses = {f"list_{unit}": buffer.device_address for unit, buffer in self.lists.items()}
+        addresses |= {"images": self.images.device_address, "logits": self.logits.device_address}
+        self.pointers = pointer_words(addresses)
         self.count = 0
         self.steps = 0
         self._planned = 0
-
-    def pointers(self) -> dict[str, int]:
-        """Pointer arguments by name; the blob's are not among them."""
-        addresses = {f"list_{unit}": int(buffer.device_address) for unit, buffer in self.lists.items()}
-        return addresses | {
-            "images": int(self.images.device_address),
-            "logits": int(self.logits.device_address),
-        }
 
     def load(self, images: NDArray[np.uint8]) -> None:
         """Pack (n, H, W, C) uint8 images, plan their steps, poison the results, and flush it all to DDR."""

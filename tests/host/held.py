@@ -16,7 +16,6 @@ from vitforge_host.sim import SimDevice
 CYCLES = 100
 WARM_UP = 10
 GROWTH = 10_000_000  # bytes: the C heap settles by a few; any buffer, blob or library left behind each time is more
-LAST_RUN_S = 10.0  # a run tells its host that it is done a moment before its thread ends
 
 
 @dataclass(frozen=True)
@@ -61,24 +60,18 @@ def _open_files() -> list[tuple[str, str]]:
     return files
 
 
-def _after_last_run(start: Held) -> Held:
-    """What is held once the runs that were begun since the start have ended."""
-    for thread in set(threading.enumerate()) - start.threads:
-        if thread.name.startswith("sim-"):
-            thread.join(LAST_RUN_S)
-    return Held.now()
-
-
 def check_cycles(device: SimDevice, cycle: Callable[[], None]) -> None:
     """Run ``cycle`` a hundred times; all that the process then holds is what it held before."""
     start = Held.now()
     for _ in range(WARM_UP):
         cycle()
-    before = _after_last_run(start)
+    device.close()
+    before = Held.now()
     for _ in range(CYCLES):
         cycle()
         assert device.default_memory.live_allocations == 0
-    after = _after_last_run(start)
+    device.close()
+    after = Held.now()
     for (name, more), less in zip(after.since(start).items(), before.since(start).values(), strict=True):
         assert len(more) == len(less), f"{name} before {less}, after {more}"
     objects, resident = after.objects - before.objects, after.resident - before.resident

@@ -64,9 +64,11 @@ def test_a_run_given_up_before_may_end_in_between(
     device: SimDevice, make_overlay: Callable[..., str], blob_path: Path, images: Any
 ) -> None:
     others = SimDevice("others", ddr_bytes=1 << 24)
+    before = set(threading.enumerate())
     with VitAccelerator(make_overlay("others", SLEEP_US=300_000), blob_path, others, timeout_s=0.05) as accelerator:
         with pytest.raises(AcceleratorTimeout):
             accelerator.logits(images)
-        (run,) = (thread for thread in threading.enumerate() if thread.name.startswith("sim-"))
+        (run,) = (new for new in set(threading.enumerate()) - before if new.name.startswith("sim-"))
+    others.close()  # the thread is to end with its run
     del others, accelerator
     check_cycles(device, last_of(WARM_UP + CYCLES, run.join))

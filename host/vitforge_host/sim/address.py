@@ -61,14 +61,15 @@ class AddressMap:
         self._bases = []
 
     def read(self, address: int) -> int:
-        model, offset = self._decode(address)
+        model, offset = self.decode(address)
         return model.read(offset)
 
     def write(self, address: int, value: int) -> None:
-        model, offset = self._decode(address)
+        model, offset = self.decode(address)
         model.write(offset, value & 0xFFFFFFFF)
 
-    def _decode(self, address: int) -> tuple[RegisterModel, int]:
+    def decode(self, address: int) -> tuple[RegisterModel, int]:
+        """Who answers at ``address``, and the offset there."""
         index = bisect_right(self._bases, address) - 1
         if index >= 0:
             base, size, _, model = self._regions[index]
@@ -98,11 +99,13 @@ class RegArray:
             if step != 1:
                 raise IndexError("a register slice must have step 1")
             return RegArray(self._bus, self._base + WORD * start, max(stop - start, 0))
-        return self._bus.read(self._address(index))
+        model, offset = self._bus.decode(self._address(index))
+        return model.read(offset)
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if not isinstance(index, slice):
-            self._bus.write(self._address(index), int(value))
+            model, offset = self._bus.decode(self._address(index))
+            model.write(offset, int(value) & 0xFFFFFFFF)
             return
         positions = range(*index.indices(self._words))
         words = np.broadcast_to(np.asarray(value, dtype=np.uint32), (len(positions),))

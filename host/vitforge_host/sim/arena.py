@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import mmap
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_right
 
 import numpy as np
 
@@ -84,8 +84,10 @@ class Arena:
         self.strict = strict
         self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.bytes = np.frombuffer(self._map, dtype=np.uint8)
+        self._host = int(self.bytes.ctypes.data)
         self._lock = threading.Lock()
         self._starts: list[int] = []  # offsets of live allocations, sorted
+        self._ends: list[int] = []  # of the same, in their order
         self._live: dict[int, Allocation] = {}
 
     @property
@@ -105,7 +107,9 @@ class Arena:
         with self._lock:
             offset = self._first_fit(size)
             allocation = Allocation(self, offset, size, separate=self.strict and not coherent)
-            insort(self._starts, offset)
+            index = bisect_right(self._starts, offset)
+            self._starts.insert(index, offset)
+            self._ends.insert(index, offset + size)
             self._live[offset] = allocation
         return allocation
 
@@ -114,7 +118,8 @@ class Arena:
         with self._lock:
             if allocation.live:
                 allocation.live = False
-                self._starts.remove(allocation.offset)
+                index = self._starts.index(allocation.offset)
+                del self._starts[index], self._ends[index]
                 del self._live[allocation.offset]
 
     def resolve(self, address: int, nbytes: int, what: str) -> int:
@@ -125,19 +130,18 @@ class Arena:
         offset = address - self.base
         with self._lock:
             index = bisect_right(self._starts, offset) - 1
-            allocation = self._live[self._starts[index]] if index >= 0 else None
-        if allocation is None or offset >= allocation.offset + allocation.size:
+            end = self._ends[index] if index >= 0 else offset
+        if offset >= end:
             raise BusError(
                 f"{what} points to 0x{address:x}, which is in no live buffer; "
                 "pass the device_address of a buffer from allocate() that has not been freed"
             )
-        room = allocation.offset + allocation.size - offset
-        if nbytes > room:
+        if nbytes > (room := end - offset):
             raise BusError(
                 f"{what} points to 0x{address:x} with {room} bytes to the end of its buffer, but the accelerator "
                 f"accesses {nbytes}; allocate a larger buffer"
             )
-        return int(self.bytes.ctypes.data) + offset
+        return self._host + offset
 
     def _first_fit(self, size: int) -> int:
         start = GUARD

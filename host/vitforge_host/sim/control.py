@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vitforge_host.errors import SimulationError, WatchdogError
-from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
+from vitforge_host.sim.manifest import IpSpec
+from vitforge_host.sim.worker import Worker
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
-STACK_BYTES = 256 << 20  # reserved, not committed
 START, DONE, IDLE, READY, AUTO_RESTART = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 
 
@@ -46,9 +46,16 @@ class ControlBlock:
         self._spec = spec
         self._around = surroundings
         self._words: dict[int, int] = {}
+        self._pin = f"{spec.name}/interrupt"
         self._outputs = {a.offset: a for a in spec.arguments if a.kind == "out32"}
+        self._pointers = {
+            a.name: (a.offset, a.min_bytes, a.times, f"argument {a.name} of {spec.name}")
+            for a in spec.arguments
+            if a.kind == "ptr"
+        }
         self._valid = {a.offset + 4: False for a in self._outputs.values()}
         self._lock = surroundings.lock
+        self._worker = Worker(f"sim-{spec.name}")
         self._started = False
         self._sticky = 0  # DONE and READY not yet read
         self._interrupts = 0  # IP_ISR
@@ -84,6 +91,10 @@ class ControlBlock:
         if offset in (GIER, IER, ISR):
             self._drive_interrupt()
 
+    def close(self) -> None:
+        """End its thread; a run that goes on is left to itself."""
+        self._worker.close(wait=self._spec.name not in self._around.running)
+
     # --- for subclasses ----------------------------------------------------------------------------------------------
     def _begin(self) -> None:
         """Called at a start; leads to `_end`, now or later."""
@@ -93,14 +104,14 @@ class ControlBlock:
         """What a started block needs from outside before it can go on; empty while it does."""
         return ""
 
-    def _address(self, argument: ArgumentSpec, scalars: Mapping[str, int]) -> int:
+    def _address(self, argument: str, scalars: Mapping[str, int]) -> int:
         """Host address behind a pointer argument; all that ``scalars`` (i32 by name) make it read must be there."""
-        address = self._words.get(argument.offset, 0) | self._words.get(argument.offset + 4, 0) << 32
-        nbytes = argument.min_bytes * (max(scalars[argument.times], 0) if argument.times else 1)
-        return self._around.resolve(address, max(nbytes, 1), f"argument {argument.name} of {self._spec.name}")
+        offset, min_bytes, times, what = self._pointers[argument]
+        address = self._words.get(offset, 0) | self._words.get(offset + 4, 0) << 32
+        return self._around.resolve(address, max(min_bytes * scalars[times] if times else min_bytes, 1), what)
 
     def _compute(self, run: Callable[[], Callable[[], None]]) -> None:
-        """Call ``run`` inside this register write, or in a thread of its own, and then what it returns."""
+        """Call ``run`` inside this register write, or in the thread of the block, and then what it returns."""
         self._started_at = time.monotonic()
         self._around.running.add(self._spec.name)
 
@@ -116,7 +127,7 @@ class ControlBlock:
         if self._around.run_mode == "sync":
             whole()
         else:
-            _start_thread(whole, f"sim-{self._spec.name}")
+            self._worker.call(whole)
 
     def _end(self, outputs: dict[str, int], failure: Exception | None = None) -> None:
         with self._lock:
@@ -132,8 +143,7 @@ class ControlBlock:
         self._drive_interrupt()
 
     def _drive_interrupt(self) -> None:
-        level = bool(self._words.get(GIER, 0) & 1 and self._interrupts)
-        self._around.interrupt(f"{self._spec.name}/interrupt", level)
+        self._around.interrupt(self._pin, bool(self._words.get(GIER, 0) & 1 and self._interrupts))
 
     # --- CTRL --------------------------------------------------------------------------------------------------------
     def _read_control(self) -> int:
@@ -150,6 +160,8 @@ class ControlBlock:
             self._sticky = 0
             self._failure = None
         self.runs += 1
+        if self._around.run_mode == "thread":
+            self._worker.wake()
         self._begin()
 
     def _watch(self, sticky: int) -> None:
@@ -176,15 +188,6 @@ class ControlBlock:
                 f"{self._spec.name} has been running for {elapsed:.1f} s (run {self.runs}, {self._polls} CTRL "
                 "reads) without an end; it waits for data that never comes, or the job lists have no end"
             )
-
-
-def _start_thread(target: Callable[[], None], name: str) -> None:
-    """A daemon thread with room for the on-chip memories of a kernel, which C++ keeps on the stack."""
-    usual = threading.stack_size(STACK_BYTES)
-    try:
-        threading.Thread(target=target, name=name, daemon=True).start()
-    finally:
-        threading.stack_size(usual)
 
 
 def signed(word: int) -> int:

@@ -20,7 +20,7 @@ from vitforge_host import sim
 from vitforge_host.errors import OverlayError, SimulationError
 from vitforge_host.sim.address import WORD, AddressMap, RegArray
 from vitforge_host.sim.arena import Arena
-from vitforge_host.sim.control import Surroundings
+from vitforge_host.sim.control import ControlBlock, Surroundings
 from vitforge_host.sim.interrupts import InterruptNet
 from vitforge_host.sim.manifest import read_manifest
 from vitforge_host.sim.memory import SimMemory
@@ -96,7 +96,8 @@ class SimDevice(Device):
         self._ps_family = ""
         self._ps: ProcessingSystem | None = None
         self._bus = AddressMap()
-        self._blocks: list[str] = []  # names of the overlay's regions on the bus
+        self._regions: list[str] = []  # names of the overlay's on the bus
+        self._blocks: list[ControlBlock] = []
         self._memory: SimMemory | None = None
         self._time_lock = threading.Lock()
 
@@ -146,8 +147,10 @@ class SimDevice(Device):
             net.drive,
         )
         models = build_models(manifest, addressed, around, net.controllers)
-        self._bus.remove(self._blocks)
-        self._blocks = list(addressed)
+        self.close()
+        self._blocks = [model for model in models.values() if isinstance(model, ControlBlock)]
+        self._bus.remove(self._regions)
+        self._regions = list(addressed)
         for name, entry in addressed.items():
             self._bus.add(name, entry["phys_addr"], entry["addr_range"], models[name])
         self.busy_s = 0.0
@@ -158,23 +161,24 @@ class SimDevice(Device):
         self.post_download(bitstream, parser, self.name)
 
     def _account(self, cycles: int) -> None:
+        assert self._ps is not None  # or nothing could run
         with self._time_lock:
             self.cycles += cycles
-            self.busy_s += cycles / (self.pl_clock_mhz() * 1e6)
+            self.busy_s += cycles / (self._ps.clocks.mhz * 1e6)
 
     # --- processing system -----------------------------------------------------------------------------------------
     def pl_clock_mhz(self) -> float:
         """Present frequency of PL clock 0 [MHz], from the clock registers."""
         if self._ps is None:
             raise SimulationError("no overlay has been loaded, so there is no clock yet; load one with Overlay(...)")
-        return self._ps.pl_clock_mhz()
+        return self._ps.clocks.mhz
 
     def _select_ps(self, family: str) -> None:
         """Map the PS registers at the first overlay, and again only when the family changes: reloads keep the PS."""
         if self._ps is not None and family == self._ps_family:
             return
         self._bus.clear()
-        self._blocks = []
+        self._regions = []
         self._ps = map_ps(family, self._bus)
         self._ps_family = family
         self.arch = self._ps.arch
@@ -234,7 +238,9 @@ class SimDevice(Device):
         """No AXI connections to shut down."""
 
     def close(self) -> None:
-        """Nothing held open."""
+        """End the threads of the accelerators; the next run starts one again."""
+        for block in self._blocks:
+            block.close()
 
     def insert_device_tree(self, abs_dtbo: str) -> None:
         """No device tree."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from vitforge_host.errors import BusError
 from vitforge_host.sim.control import ControlBlock, Surroundings, signed
 from vitforge_host.sim.kernel import KernelFunction
-from vitforge_host.sim.manifest import ArgumentSpec, IpSpec
+from vitforge_host.sim.manifest import IpSpec
 
 
 class HlsIP(ControlBlock):
@@ -17,21 +18,23 @@ class HlsIP(ControlBlock):
     def __init__(self, spec: IpSpec, kernel: KernelFunction, surroundings: Surroundings) -> None:
         super().__init__(spec, surroundings)
         self._kernel = kernel
+        self._scalars = {a.name: a.offset for a in spec.arguments if a.kind == "i32"}
 
     def _begin(self) -> None:
-        self._compute(self._run)
+        """The block takes over its arguments as it starts, and so they are checked in the write that starts it."""
+        scalars = {name: signed(self._words.get(offset, 0)) for name, offset in self._scalars.items()}
+        try:
+            addresses = {name: self._address(name, scalars) for name in self._pointers}
+        except BusError as error:
+            self._end({}, error)
+            return
+        values = scalars | addresses
+        kernel = self._kernel.bind([values.get(argument.name, 0) for argument in self._spec.arguments])
+        self._compute(partial(self._run, kernel, scalars))
 
-    def _run(self) -> Callable[[], None]:
-        scalars = {a.name: signed(self._words.get(a.offset, 0)) for a in self._spec.arguments if a.kind == "i32"}
-        cycles, outputs = self._kernel([self._value(a, scalars) for a in self._spec.arguments])
+    def _run(self, kernel: Callable[[], tuple[int, dict[str, int]]], scalars: dict[str, int]) -> Callable[[], None]:
+        cycles, outputs = kernel()
         if not cycles and self._spec.cycles is not None:
             cycles = self._spec.cycles.cycles(scalars)
         self._around.busy(cycles)
         return partial(self._end, outputs)
-
-    def _value(self, argument: ArgumentSpec, scalars: dict[str, int]) -> int:
-        if argument.kind == "i32":
-            return scalars[argument.name]
-        if argument.kind == "out32":
-            return 0
-        return self._address(argument, scalars)

@@ -8,7 +8,7 @@ import ctypes
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +57,24 @@ class KernelFunction(CsimFunction):
 
     def __init__(self, spec: IpSpec) -> None:
         super().__init__(spec, [_C_TYPES[argument.kind] for argument in spec.arguments])
+        outputs = [(place, a.name) for place, a in enumerate(spec.arguments) if a.kind == "out32"]
+        self._words = {name: ctypes.c_uint() for _, name in outputs}
+        self._places = [(place, ctypes.byref(self._words[name])) for place, name in outputs]
 
-    def __call__(self, values: Sequence[int]) -> tuple[int, dict[str, int]]:
-        """Run with host addresses and integers in argument order (0 for outputs): (cycles, outputs by name)."""
-        outputs: dict[str, ctypes.c_uint] = {}
-        passed: list[object] = []
-        for argument, value in zip(self._spec.arguments, values, strict=True):
-            if argument.kind == "out32":
-                outputs[argument.name] = ctypes.c_uint(0)
-                passed.append(ctypes.byref(outputs[argument.name]))
-            else:
-                passed.append(value)
-        cycles = self._call(*passed)
-        return cycles, {name: int(value.value) for name, value in outputs.items()}
+    def bind(self, values: Sequence[int]) -> Callable[[], tuple[int, dict[str, int]]]:
+        """A run with host addresses and integers in argument order (0 for outputs): (cycles, outputs by name).
+
+        Only one may go on at a time: the outputs have their place once.
+        """
+        passed: list[object] = [*values]
+        for place, word in self._places:
+            passed[place] = word
+
+        def run() -> tuple[int, dict[str, int]]:
+            cycles = self._call(*passed)
+            return cycles, {name: word.value for name, word in self._words.items()}
+
+        return run
 
 
 class StreamFunction(CsimFunction):

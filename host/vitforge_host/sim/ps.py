@@ -21,6 +21,19 @@ _Z7_PL_100 = (10 << 8) | (1 << 20)
 _ZU_WINDOWS = (0xFD615000, 0xFF419000, *range(0xFD360000, 0xFD3C0000, 0x10000), 0xFF9B0000)
 
 
+class ClockRegisters(RegisterFile):
+    """Those that set PL clock 0; ``mhz`` is what they set, worked out anew when one is written."""
+
+    def __init__(self, reset: dict[int, int], mhz_of: Callable[[RegisterFile], float]) -> None:
+        super().__init__(reset)
+        self._mhz_of = mhz_of
+        self.mhz = mhz_of(self)
+
+    def write(self, offset: int, value: int) -> None:
+        super().write(offset, value)
+        self.mhz = self._mhz_of(self)
+
+
 @dataclass(frozen=True)
 class ProcessingSystem:
     """One PS family: its architecture name, memory base and clock registers."""
@@ -28,12 +41,7 @@ class ProcessingSystem:
     arch: str
     ddr_base: int
     ddr_limit: int  # bytes of DDR from there
-    clocks: RegisterFile
-    mhz_of: Callable[[RegisterFile], float]
-
-    def pl_clock_mhz(self) -> float:
-        """Frequency of PL clock 0, from the registers."""
-        return self.mhz_of(self.clocks)
+    clocks: ClockRegisters
 
 
 def map_ps(family: str, bus: AddressMap) -> ProcessingSystem:
@@ -44,22 +52,24 @@ def map_ps(family: str, bus: AddressMap) -> ProcessingSystem:
 
 
 def _map_zynqmp(bus: AddressMap) -> ProcessingSystem:
-    low = RegisterFile({0x20: _ZU_PLL_1500, 0x30: _ZU_PLL_1500, **dict.fromkeys((0xC0, 0xC4, 0xC8, 0xCC), _ZU_PL_100)})
+    clocks = dict.fromkeys((0xC0, 0xC4, 0xC8, 0xCC), _ZU_PL_100)
+    low = ClockRegisters({0x20: _ZU_PLL_1500, 0x30: _ZU_PLL_1500, **clocks}, _zynqmp_mhz)
     full = RegisterFile({0x20: _ZU_PLL_1500, 0x2C: _ZU_PLL_1500, 0x38: _ZU_PLL_1500, 0x60: 1 << 8})
     bus.add("CRL_APB", 0xFF5E0000, 0x1000, low)
     bus.add("CRF_APB", 0xFD1A0000, 0x1000, full)
     for base in _ZU_WINDOWS:
         bus.add("PS configuration", base, 0x1000, RegisterFile())
-    return ProcessingSystem("aarch64", 0x8_0000_0000, 1 << 35, low, _zynqmp_mhz)
+    return ProcessingSystem("aarch64", 0x8_0000_0000, 1 << 35, low)
 
 
 def _map_zynq7000(bus: AddressMap) -> ProcessingSystem:
-    slcr = RegisterFile(
+    slcr = ClockRegisters(
         {0x100: 26 << 12, 0x104: 21 << 12, 0x108: 20 << 12, 0x120: 2 << 8}
-        | dict.fromkeys((0x170, 0x180, 0x190, 0x1A0), _Z7_PL_100)
+        | dict.fromkeys((0x170, 0x180, 0x190, 0x1A0), _Z7_PL_100),
+        _zynq7000_mhz,
     )
     bus.add("SLCR", 0xF8000000, 0x1000, slcr)
-    return ProcessingSystem("armv7l", 0x1000_0000, 1 << 28, slcr, _zynq7000_mhz)
+    return ProcessingSystem("armv7l", 0x1000_0000, 1 << 28, slcr)
 
 
 def _zynqmp_mhz(clocks: RegisterFile) -> float:

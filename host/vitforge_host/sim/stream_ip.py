@@ -61,9 +61,8 @@ class StreamIP(ControlBlock):
 
     def _memories(self, inputs: dict[str, int]) -> list[int]:
         """Host addresses behind the pointers. A run without a packet only identifies itself, and reads nothing."""
-        pointers = [argument for argument in self._spec.arguments if argument.kind == "ptr"]
         reads = self._needs_packet()
-        return [self._address(argument, inputs) if reads else 0 for argument in pointers]
+        return [self._address(name, inputs) if reads else 0 for name in self._pointers]
 
     def _inputs(self) -> dict[str, int]:
         return {a.name: self._words.get(a.offset, 0) for a in self._spec.arguments if a.kind == "i32"}
