@@ -15,8 +15,8 @@ def _design(name: str, board: str, shape: ViTShape, folding: Folding) -> Design:
 DESIGNS = {
     design.name: design
     for design in (
-        # Every dimension a multiple of its tile but the token count. The MLP array embeds, in two slices. Resident stores
-        # hold all that the streams repeat, to the last beat.
+        # Every dimension a multiple of its tile but the token count. The MLP array embeds, in two slices. The resident
+        # stores hold all that the streams repeat, to the last beat.
         _design(
             "even",
             "zcu104",
@@ -41,13 +41,13 @@ DESIGNS = {
                 tr=2,
                 lane_banks=1,
                 sparse=1,
-                resident_nsa=246,
+                resident_nsa=232,
                 resident_nmp=330,
             ),
         ),
         # 3 heads of 12 on a k tile of 8; 36 channels, 7 classes; odd drain groups; colour: a patch is longer than the
-        # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds. Stores
-        # with room for some sections only, not always the first ones.
+        # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds.
+        # Stores with room for some sections only, not always the first ones.
         _design(
             "ragged",
             "zcu104",
@@ -93,7 +93,8 @@ DESIGNS = {
             ),
             Folding(tt_nsa=2, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, sparse=1),
         ),
-        # More tokens a tile than the image has; columns as wide as the reduction; one class. A store for one array alone.
+        # More tokens a tile than the image has; columns as wide as the reduction; one class. A store for one
+        # array alone.
         _design(
             "wide",
             "zcu104",

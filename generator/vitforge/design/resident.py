@@ -22,18 +22,19 @@ def can_stay(board: Board) -> bool:
 
 
 def needed_entries(design: Design) -> dict[str, int]:
-    """Array -> entries for all that the stream of the dense model repeats: those of a pruned one are fewer."""
+    """Array -> entries for all that the stream of the dense model repeats: those of a pruned one are fewer.
+
+    Without the class head, which a group of images shares anyway.
+    """
     depth, heads, slices = design.shape.depth, design.shape.num_heads, len(design.mlp_parts)
     passes = depth * slices - (slices - 1) * design.finishes_early  # the class token alone is a slice
     params, header = design.fc1.param_beats, ceil_div(_HEADER_BYTES, design.beat_bytes)
     table = ceil_div(_TABLE_BYTES, design.beat_bytes)
     attention = (design.qkv.column_tiles + design.proj.column_tiles) * params + (3 * heads + 4) * header
     mlp = (design.fc1.column_tiles + design.fc2.column_tiles) * params + 2 * header + table
-    head = design.head.column_tiles * params + len(design.head_slices) * design.head_images * header
     embedding = len(design.patch_parts) * (design.patch.column_tiles * params + len(design.embed_columns) * header)
     found = {"nsa": depth * attention + header, "nmp": passes * mlp + header}
     found["nsa" if design.folding.embed_nsa else "nmp"] += embedding
-    found["nsa"] += head if design.shape.num_classes else 0
     return found
 
 

@@ -13,7 +13,7 @@ from vitforge.design.identity import design_hash
 from vitforge.quantize.model import QuantModel
 from vitforge.quantize.pieces import entry_count, kept_bytes, resident_places, stream
 from vitforge.quantize.records import pad
-from vitforge.quantize.sections import array_pieces, build_sections, norm_sections
+from vitforge.quantize.sections import array_pieces, build_sections, other_sections
 from vitforge_host.blob import CHECKED_BYTES, HEADER, MAGIC, VERSION
 
 __all__ = ["build_blob", "build_sections", "image_slices"]
@@ -61,7 +61,7 @@ def _parts(design: Design, model: QuantModel) -> dict[str, _Part]:
             parts[name] = _Part(words, kept_bytes(pieces, beat), places[name], entry_count(pieces, beat))
         else:
             parts[name] = _Part(stream(pieces))
-    return parts | {name: _Part(data) for name, data in norm_sections(design, model).items()}
+    return parts | {name: _Part(data) for name, data in other_sections(design, model).items()}
 
 
 def _manifest(design: Design, model: QuantModel, parts: dict[str, _Part], first: int) -> dict[str, Any]:

@@ -37,19 +37,18 @@ def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
     ``end.nmp``, ``end.ln``.
     """
     sections = {name: stream(pieces) for name, pieces in array_pieces(design, model).items()}
-    return sections | norm_sections(design, model)
+    return sections | other_sections(design, model)
 
 
 def array_pieces(design: Design, model: QuantModel) -> dict[str, Pieces]:
-    """The sections of the arrays: those of every step first, then of the blocks, then of an image that comes or goes."""
+    """The sections that each image needs of the arrays: of every step, of the blocks, of an image that enters."""
     end = (Piece(ArrayJob(op=ArrayOp.END, ends_step=True).encode()),)
-    sections = {"end.nsa": end, "end.nmp": end}
-    sections |= {name: encode_jobs(jobs) for name, jobs in array_sections(design, model).items()}
-    return sections if model.head is None else sections | _class_heads(design, model.head)
+    jobs = {name: encode_jobs(jobs) for name, jobs in array_sections(design, model).items()}
+    return {"end.nsa": end, "end.nmp": end, **jobs}
 
 
-def norm_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
-    """The sections of the layer norms."""
+def other_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
+    """The sections of the layer norms, and those of the class head, which a group of images shares."""
     sections = {}
     for i, block in enumerate(model.blocks):
         early, keep = _is_early(design, i), keep_of(model, i)
@@ -57,8 +56,10 @@ def norm_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
         out = (0, design.nsa.norm_stride)
         sections[f"ln1.{i}"] = _norm(design, block.norm1, keep.norm1, design.shape.seq_len, out, table)
         sections[f"ln2.{i}"] = _second_norm(design, block.norm2, keep.norm2, class_token_only=early)
-    end = NormJob(op=NormOp.END).encode()
-    return sections | _final_norms(design, model.norm) | _loads(design) | {"end.ln": end}
+    sections |= _final_norms(design, model.norm)
+    if model.head is not None:
+        sections |= _class_heads(design, model.head)
+    return sections | _loads(design) | {"end.ln": NormJob(op=NormOp.END).encode()}
 
 
 def array_sections(design: Design, model: QuantModel) -> dict[str, list[Job]]:
@@ -147,12 +148,12 @@ def _loads(design: Design) -> dict[str, bytes]:
     return {**loads, f"{unit}.mark": NormJob(op=NormOp.LOAD).encode()}
 
 
-def _class_heads(design: Design, layer: QuantLinear) -> dict[str, Pieces]:
+def _class_heads(design: Design, layer: QuantLinear) -> dict[str, bytes]:
     """One job for a group of images: the weights are read once for all of them."""
-    sections: dict[str, Pieces] = {}
+    sections = {}
     for number, columns in enumerate(design.head_slices):
         head = class_head(design, layer, columns)
         for images in range(1, design.head_images + 1):
-            sections[f"nsa.head.{number}.{images}"] = (Piece(replace(head.job, seq_len=images).encode()),)
-        sections[f"nsa.head.{number}"] = head.tiles
+            sections[f"nsa.head.{number}.{images}"] = replace(head.job, seq_len=images).encode()
+        sections[f"nsa.head.{number}"] = stream(head.tiles)
     return sections

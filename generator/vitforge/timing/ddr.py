@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from vitforge.design.block_sizes import BlockSizes, Tiles, block_sizes, tiles_shape
@@ -25,7 +24,6 @@ class _Matrix:
     array: str
     shape: LinearShape  # of one of them
     tiles: int
-    images: int = 1  # that share them
 
 
 def _block_matrices(design: Design, sizes: BlockSizes, passes: int) -> list[_Matrix]:
@@ -47,7 +45,7 @@ def _block_matrices(design: Design, sizes: BlockSizes, passes: int) -> list[_Mat
 
 
 def _matrices(design: Design, keep: Keeps, sparse: bool) -> list[_Matrix]:
-    """Blocks, patch embedding, class head: as they take their places in a resident store."""
+    """Of the blocks and the patch embedding."""
     depth, found = design.shape.depth, []
     for block, masks in enumerate(keep or (None,) * depth):
         is_early = design.finishes_early and block == depth - 1
@@ -55,19 +53,19 @@ def _matrices(design: Design, keep: Keeps, sparse: bool) -> list[_Matrix]:
         found += _block_matrices(design, block_sizes(design, masks, sparse=sparse), passes)
     embedder = "nsa" if design.folding.embed_nsa else "nmp"
     found.append(_Matrix(embedder, design.patch, len(design.patch_parts) * design.patch.column_tiles))
-    if design.finishes_early:
-        found.append(_Matrix("nsa", design.head, design.head.column_tiles, design.head_images))
     return found
 
 
-def _weight_beats(design: Design, keep: Keeps, sparse: bool) -> Fraction:
+def _weight_beats(design: Design, keep: Keeps, sparse: bool) -> int:
     """Of column tiles, without the parameters of those that a resident store has room for."""
-    free, beats = design.resident_entries, Fraction(0)
+    free, beats = design.resident_entries, 0
     for matrix in _matrices(design, keep, sparse):
         params = matrix.tiles * matrix.shape.param_beats
         kept = min(free[matrix.array], params)
         free[matrix.array] -= kept
-        beats += Fraction(matrix.tiles * matrix.shape.tile_beats - kept, matrix.images)
+        beats += matrix.tiles * matrix.shape.tile_beats - kept
+    if design.finishes_early:  # once for a group of images
+        beats += ceil_div(design.head.column_tiles * design.head.tile_beats, design.head_images)
     return beats
 
 
@@ -78,7 +76,7 @@ def ddr_bytes(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
     Descriptors, activation tables and chunk lists, a few beats each, are not counted; nor is what is read once a launch.
     """
     depth, tc = design.shape.depth, design.folding.tc
-    beats = design.image_beats + ceil_div(*_weight_beats(design, keep, sparse).as_integer_ratio())
+    beats = design.image_beats + _weight_beats(design, keep, sparse)
     beats += (2 * depth + 1) * ceil_div(design.channel_tiles * tc * 8, design.beat_bytes)
     beats += design.residual_groups * design.folding.tr * design.channel_tiles * ceil_div(2 * tc, design.beat_bytes)
     return beats * design.beat_bytes + 4 * design.result_words
