@@ -4,9 +4,9 @@
 A model is generated with one folding, dense and with 75, 50 and 25 % of the rows and of the columns of each linear
 layer kept at random, and traced. MACs are counted in whole tiles, over all blocks but the last, which computes the
 class token alone. Where both are random in `rows` and `columns`, a quarter of each leaves a sixteenth of the MACs.
-Bytes are those of the sections of the same blocks that the accelerator reads for each further image of a launch: all
-but what stays on chip, descriptors included. Exit code 1 if cycles are more than 6 % from proportional to MACs, or bytes
-from the weights that are left; or if 2:4 takes more than 0.53 of the dense cycles.
+Bytes are what each further image of a launch reads of the array streams of the same blocks: all of them, descriptors
+too, but for what stays on chip. Exit code 1 if cycles are more than 6 % from proportional to MACs, or bytes to the
+weights that are left; or if 2:4 takes more than 0.53 of the dense cycles.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def ddr_bytes(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
     """Bytes that a further image of a launch costs DDR: weights once a slice, with the parameters that do not stay on
     chip, layer-norm records, tables, the image itself, its results.
 
-    Descriptors, activation tables and chunk lists, a few beats each, are not counted; nor is what is read once a launch.
+    Descriptors, activation tables and chunk lists, a few beats each, are not counted, nor what is read once a launch.
     """
     depth, tc = design.shape.depth, design.folding.tc
     beats = design.image_beats + _weight_beats(design, keep, sparse)

@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 
 from vitforge.design.block_sizes import BlockSizes, arrival_pause, block_sizes
 from vitforge.design.design import Design
-from vitforge.design.geometry import ceil_div
 from vitforge.design.loops import CALL_CYCLES
 from vitforge.model.keep import all_sides, everything, kept_weights
 from vitforge.timing import costs
