@@ -189,8 +189,8 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; "a3", attention a
 # tr = 2                     # tokens added to the residual a cycle; divides td_nsa and td_nmp
 # lane_banks = 1             # 1: a memory for each lane of the residual, so that pruned outputs restore at once
 # sparse = 1                 # 1: arrays that take 2:4 weights too
-# resident_nsa = 8192        # beats of descriptors and parameters that stay on chip for a launch, attention array;
-                             # by default as many as it has, where URAM is left; 0: none
+# resident_nsa = 8192        # beats of the attention array's stream that stay on chip for a launch; by default all
+                             # that repeat for every image, where URAM is left; 0: none
 # resident_nmp = 8192        # the same, MLP array
 
 [quantize]                   # of a .safetensors file, here and for vitforge quantize --config
