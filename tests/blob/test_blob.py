@@ -133,6 +133,15 @@ def test_files_that_are_no_blob() -> None:
             read_blob(content)
 
 
+def test_a_blob_of_another_format_is_refused() -> None:
+    """Before anything of it is read: earlier ones had no stores."""
+    magic, version, *others = HEADER.unpack_from(BLOB)
+    header = HEADER.pack(magic, version - 1, *others[:-1], 0)[:CHECKED_BYTES]
+    old = header + zlib.crc32(header).to_bytes(4, "little") + BLOB[CHECKED_BYTES + 4 :]
+    with pytest.raises(BlobError, match=f"has format {version - 1}, this driver reads {version}; generate it again"):
+        read_blob(old)
+
+
 def with_manifest(**changes: object) -> bytes:
     """The blob with another manifest, and both CRCs right."""
     magic, version, size, _, total, digest, _ = HEADER.unpack_from(BLOB)

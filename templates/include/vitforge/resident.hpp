@@ -15,7 +15,7 @@
 namespace vitforge {
 
 constexpr int command_bits = 96;  // length, entries, kind of a chunk
-constexpr int merge_bits = 64;    // beats of a chunk, words before its first entry
+constexpr int merge_bits = 64;    // beats of a chunk; words before its first entry
 constexpr int count_bits = 16;
 
 // An entry is a beat, and above it the number of words that follow it in the stream.
@@ -117,34 +117,44 @@ recall_chunk:
     }
 }
 
+// A chunk, of `length` beats: words until an entry is due, which says how many follow it.
+template <class C>
+static void merge_chunk(uint32 length, uint32 words_first, hls::stream<ap_uint<Resident<C>::entry_bits> > &entries,
+                        hls::stream<ap_uint<C::beat_bits> > &words, hls::stream<ap_uint<C::beat_bits> > &beats) {
+    VITFORGE_PROCESS("merge_chunk")
+    uint32 left = words_first;
+merge_beat:
+    for (uint32 beat = 0; beat < length; ++beat) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_tripcount max=65536
+        VITFORGE_ITERATION("merge_beat", static_cast<int>(beat))
+        ap_uint<C::beat_bits> value = 0;
+        if (left == 0) {
+            const ap_uint<Resident<C>::entry_bits> entry = entries.read();
+            value = entry.range(C::beat_bits - 1, 0);
+            left = entry.range(Resident<C>::entry_bits - 1, C::beat_bits).to_uint();
+        } else {
+            value = words.read();
+            --left;
+        }
+        beats.write(value);
+    }
+}
+
 template <class C>
 static void merge(int n_steps, hls::stream<ap_uint<merge_bits> > &merges,
                   hls::stream<ap_uint<Resident<C>::entry_bits> > &entries,
                   hls::stream<ap_uint<C::beat_bits> > &words, hls::stream<ap_uint<C::beat_bits> > &beats) {
     VITFORGE_PROCESS(C::has_attention ? "nsa_merge" : "nmp_merge")
     bool more = n_steps > 0;
-merge_chunk:
+merge_part:
     while (more) {
 #pragma HLS loop_tripcount max=1024
         const ap_uint<merge_bits> chunk = merges.read();
         const uint32 length = chunk.range(31, 0).to_uint();
-        uint32 left = chunk.range(63, 32).to_uint();  // words before the next entry
         more = length != 0;
-    merge_beat:
-        for (uint32 beat = 0; beat < length; ++beat) {
-#pragma HLS pipeline II=1
-#pragma HLS loop_tripcount max=65536
-            VITFORGE_ITERATION("merge_beat", static_cast<int>(beat))
-            ap_uint<C::beat_bits> value = 0;
-            if (left == 0) {
-                const ap_uint<Resident<C>::entry_bits> entry = entries.read();
-                value = entry.range(C::beat_bits - 1, 0);
-                left = entry.range(Resident<C>::entry_bits - 1, C::beat_bits).to_uint();
-            } else {
-                value = words.read();
-                --left;
-            }
-            beats.write(value);
+        if (more) {
+            merge_chunk<C>(length, chunk.range(63, 32).to_uint(), entries, words, beats);
         }
     }
 }
