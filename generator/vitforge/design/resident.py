@@ -49,11 +49,12 @@ def with_stores(design: Design, used: Resources, overrides: Mapping[str, int]) -
         return design
     width = ceil_div(design.entry_bits, URAM_WIDTH)
     blocks = (board.limit("uram") - used.uram) // width
-    needs = {array: need for array, need in needed_entries(design).items() if f"resident_{array}" not in overrides}
-    given = dict.fromkeys(needs, 0)
+    most = MOST_ENTRIES // URAM_DEPTH * URAM_DEPTH
+    needs = {array: min(need, most) for array, need in needed_entries(design).items()}
+    given = {array: 0 for array in needs if f"resident_{array}" not in overrides}
     for _ in range(blocks):
         array = max(given, key=lambda name: needs[name] - given[name], default="")
-        if not array or given[array] >= needs[array] or given[array] + URAM_DEPTH > MOST_ENTRIES:
+        if not array or given[array] >= needs[array]:
             break
         given[array] += URAM_DEPTH
     folding = replace(design.folding, **{f"resident_{array}": entries for array, entries in given.items()})
