@@ -126,7 +126,14 @@ def test_estimate_is_near(project: Path, facts: dict[str, Any]) -> None:
 def test_table_says_simulated_and_what_is_assumed(recorded: Path) -> None:
     done = trace(recorded)
     assert done.exit_code == 0
-    for part in ("simulated, 12 images", "images per second", "stalls", "FIFOs", "assumed of each loop"):
+    for part in (
+        "simulated, 12 images",
+        "images per second",
+        "stalls",
+        "FIFOs",
+        "assumed of each loop",
+        "once a launch",
+    ):
         assert part in done.stdout
     assert "measured" not in done.stdout
 
