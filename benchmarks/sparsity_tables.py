@@ -44,27 +44,29 @@ def _curve_row(row: Row) -> list[str]:
 
 
 def column_bytes() -> str:
-    """What the weight streams carry beside weights, of the whole models and of a sixteenth of them."""
-    rows = [row for row in _rows("sparsity_curve.json") if "overlay" not in row]
+    """What the weight streams carry beside weights, and how much of it is read for each image."""
+    rows = [row for row in _rows("sparsity_curve.json") if row["kept"] == 1.0 and "overlay" not in row]
     parts = []
-    for model, title in NAMES.items():
-        dense, least = (row for row in rows if row["model"] == model and row["kept"] in (1.0, 0.25))
-        before, after = (percent(1 - row["weight_bytes"] / row["stream_bytes"], 1) for row in (dense, least))
-        parts.append(f"{before} of a dense {title}'s stream, and {after} of a sixteenth's")
+    for row in rows:
+        more = row["stream_bytes"] / row["weight_bytes"] - 1
+        left = f"leave {percent(more, 1)} of the weights to be read with them" if more > 0.0005 else "hold all of it"
+        kept = f"{row['ddr_bytes_per_launch']:,} bytes once a launch"
+        parts.append(f"those of the dense {NAMES[row['model']]} take {kept}, and {left}")
     return paragraph(
-        "Bytes are not proportional because every eight columns come with 80 for their biases, multipliers, shifts and "
-        f"places, however few rows are kept. These are {'; '.join(parts)}."
+        "Every eight columns come with 80 bytes for their biases, multipliers, shifts and places, however few rows are "
+        "kept. They are the same for every image of a launch, and stay on chip after the first one, in resident stores "
+        f"made of the URAM that a folding leaves: {'; '.join(parts)}. A pruned model needs less of a store."
     )
 
 
 def fitted() -> str:
     """DeiT-Tiny, each version with its own folding."""
-    columns = ("DeiT-Tiny, ZCU104, 300 MHz", "images/s, simulated", "cycles of the linear layers", "DDR bytes an image")
+    columns = ["DeiT-Tiny, ZCU104, 300 MHz", "images/s, simulated", "cycles of the linear layers"]
+    columns += ["DDR bytes of a further image", "once a launch"]
     rows: list[Row] = json.loads((RESULTS / "sparsity_curve.json").read_text())["fitted"]
     names = [row["version"] if row["version"] == "dense" else f"`{row['version']}`" for row in rows]
-    figures = [
-        (f"{row['fps']:,.1f}", f"{row['linear_cycles']:,.0f}", f"{row['ddr_bytes_per_image']:,}") for row in rows
-    ]
+    counts = ("linear_cycles", "ddr_bytes_per_image", "ddr_bytes_per_launch")
+    figures = [(f"{row['fps']:,.1f}", *(f"{row[name]:,.0f}" for name in counts)) for row in rows]
     return table(columns, [(name, *some) for name, some in zip(names, figures, strict=True)])
 
 

@@ -37,6 +37,8 @@ class FoldingConfig(_Table):
     tr: Tile | None = None
     lane_banks: Annotated[int, Field(ge=0, le=1)] | None = None
     sparse: Annotated[int, Field(ge=0, le=1)] | None = None
+    resident_nsa: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    resident_nmp: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
 
 class QuantizeConfig(_Table):
@@ -187,6 +189,9 @@ kernel = "{kernel}"       # "vit", a whole Vision Transformer; "a3", attention a
 # tr = 2                     # tokens added to the residual a cycle; divides td_nsa and td_nmp
 # lane_banks = 1             # 1: a memory for each lane of the residual, so that pruned outputs restore at once
 # sparse = 1                 # 1: arrays that take 2:4 weights too
+# resident_nsa = 8192        # beats of the attention array's stream that stay on chip for a launch; by default all
+                             # that repeat for every image, where URAM is left; 0: none
+# resident_nmp = 8192        # the same, MLP array
 
 [quantize]                   # of a .safetensors file, here and for vitforge quantize --config
 # method = "percentile"      # or "max"; or "smooth", which moves outliers of activations into weights

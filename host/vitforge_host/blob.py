@@ -3,6 +3,9 @@
 
 header (64 bytes, little endian): magic "VITFORGE", u32 version, u32 manifest bytes, u32 CRC-32 of the manifest,
 u32 bytes of the whole blob, 32 bytes design hash, u32 CRC-32 of the 56 bytes before, 4 bytes 0.
+
+A section is read for each image. Where the accelerator keeps a part of it, that is the section's ``kept`` in the
+manifest, which is read once a launch, and the section holds the rest; it may be empty then.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from vitforge_host.errors import InputError
 
 MAGIC = b"VITFORGE"
-VERSION = 3
+VERSION = 4
 HEADER = struct.Struct("<8sIIII32sI4x")
 CHECKED_BYTES = HEADER.size - 8  # of the header, by its own CRC
 PADDING_PIXEL = 0x80
@@ -82,9 +85,9 @@ def _read_manifest(text: bytes) -> dict[str, Any]:
         counts += [beats for _, beats in manifest["image_slices"]]
         counts += [manifest["patch"][name] for name in ("size", "channels", "height", "width")]
         places = [first for first, _ in manifest["image_slices"]] + [manifest["num_classes"]]
-        places += [
-            entry[name] for entry in manifest["sections"].values() for name in ("offset_beats", "beats", "crc32")
-        ]
+        places += [entry[name] for _, entry in _stretches(manifest) for name in ("offset_beats", "beats", "crc32")]
+        kept = [entry["kept"] for entry in manifest["sections"].values() if "kept" in entry]
+        places += [entry[name] for entry in kept for name in ("first", "entries")]
         missing = sorted(section_names(manifest) - set(manifest["sections"]))
         is_whole = all(type(value) is int and value >= 0 for value in counts + places) and min(counts) > 0
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -108,14 +111,23 @@ def section_names(manifest: Mapping[str, Any]) -> set[str]:
     if manifest["num_classes"]:
         for part in range(manifest["head_slices"]):
             names |= {f"nsa.head.{part}"} | {f"nsa.head.{part}.{images}" for images in range(1, group + 1)}
-    return names | {f"{loader}.mark", f"{unit}.embed", "ln1.final", "end.array", "end.ln"}
+    return names | {f"{loader}.mark", f"{unit}.embed", "ln1.final", "end.nsa", "end.nmp", "end.ln"}
+
+
+def _stretches(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(section, offset, size and CRC) of all that lies behind the manifest."""
+    for name, entry in manifest["sections"].items():
+        yield name, entry
+        if "kept" in entry:
+            yield name, entry["kept"]
 
 
 def _check_sections(manifest: Mapping[str, Any], content: bytes) -> None:
     beat = manifest["beat_bytes"]
-    for name, entry in manifest["sections"].items():
+    for name, entry in _stretches(manifest):
         first, length = entry["offset_beats"] * beat, entry["beats"] * beat
-        if length == 0 or first + length > len(content):
+        is_empty = length == 0 and "kept" not in entry
+        if is_empty or first + length > len(content):
             raise BlobError(f"section {name} of the weight blob lies outside of it or is empty; generate it again")
         if zlib.crc32(content[first : first + length]) != entry["crc32"]:
             raise BlobError(f"the weight blob is damaged: CRC-32 of section {name} does not match; copy it again")

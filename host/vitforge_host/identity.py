@@ -28,7 +28,7 @@ class Identity:
         return f".{self.name}.json"
 
 
-VIT = Identity("vit", "an overlay", "vitforge:hls:vitforge_vit", 0x56495446, 4, "the weight blob")  # "VITF"
+VIT = Identity("vit", "an overlay", "vitforge:hls:vitforge_vit", 0x56495446, 5, "the weight blob")  # "VITF"
 A3 = Identity("a3", "an A3 overlay", "vitforge:hls:vitforge_a3", 0x56464133, 1, "the .a3.json beside it")  # "VFA3"
 SPARSE_MATMUL = Identity(
     "sparse_matmul",

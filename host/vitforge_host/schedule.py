@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,18 @@ from numpy.typing import NDArray
 UNITS = ("ln1", "nsa", "ln2", "nmp")
 IN_FLIGHT = len(UNITS)
 IMAGE = "image"  # the part that is a slice of an image, not a section of the blob
-_END = {"ln1": "end.ln", "nsa": "end.array", "ln2": "end.ln", "nmp": "end.array"}
-_FROM_BLOB, _FROM_IMAGES = 0, 1
+_END = {"ln1": "end.ln", "nsa": "end.nsa", "ln2": "end.ln", "nmp": "end.nmp"}
+Entry = tuple[int, int, int, int]
+
+
+class ChunkKind(IntEnum):
+    """What a fetcher does with the beats of a chunk."""
+
+    END = 0  # of the list
+    BLOB = 1
+    IMAGES = 2
+    KEEP = 3  # in its resident store
+    RECALL = 4  # puts them between entries of the store
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,9 @@ def _class_heads(steps: list[Step], starts: list[int], depth: int, head_images: 
 def chunk_lists(manifest: Mapping[str, Any], images: int) -> tuple[dict[str, NDArray[np.uint32]], int]:
     """(unit -> (entries, 4) uint32 chunk list, number of steps) for a batch of ``images``.
 
-    An entry is offset [beats], length [beats], source (0 blob, 1 images), 0; the last one is empty.
+    An entry is offset [beats], length [beats], `ChunkKind`, entries of a resident store (first, number << 16); the last
+    one is 0. What stays in a store is read before its first use in the list, so that nothing of an earlier launch is
+    ever used.
     """
     slices = [(int(first), int(beats)) for first, beats in manifest["image_slices"]]
     steps = schedule(
@@ -147,24 +160,32 @@ def chunk_lists(manifest: Mapping[str, Any], images: int) -> tuple[dict[str, NDA
         slices=len(slices),
         embed_unit=str(manifest["embed_unit"]),
     )
-    sections = {
-        name: (int(entry["offset_beats"]), int(entry["beats"]), _FROM_BLOB, 0)
-        for name, entry in manifest["sections"].items()
-    }
     beats = int(manifest["image_beats"])
-
-    def entry(part: Part) -> tuple[int, int, int, int]:
-        if part.section != IMAGE:
-            return sections[part.section]
-        first, length = slices[part.index]
-        return part.image * beats + first, length, _FROM_IMAGES, 0
-
     lists = {}
     for unit in UNITS:
-        entries = []
+        entries: list[Entry] = []
+        kept: set[str] = set()
         for step in steps:
-            entries += [entry(part) for part in getattr(step, unit)]
-            entries.append(sections[_END[unit]])
-        entries.append((0, 0, 0, 0))
+            for part in [*getattr(step, unit), Part(_END[unit], 0)]:
+                if part.section == IMAGE:
+                    first, length = slices[part.index]
+                    entries.append((part.image * beats + first, length, ChunkKind.IMAGES, 0))
+                else:
+                    entries += _section_chunks(manifest["sections"][part.section], part.section in kept)
+                    kept.add(part.section)
+        entries.append((0, 0, ChunkKind.END, 0))
         lists[unit] = np.array(entries, np.uint32)
     return lists, len(steps)
+
+
+def _section_chunks(section: Mapping[str, Any], is_kept: bool) -> list[Entry]:
+    """is_kept : what stays on chip of ``section`` is there"""
+    offset, beats = int(section["offset_beats"]), int(section["beats"])
+    kept = section.get("kept")
+    if kept is None:
+        return [(offset, beats, ChunkKind.BLOB, 0)]
+    place = int(kept["first"]) | int(kept["entries"]) << 16
+    recall = (offset, beats, ChunkKind.RECALL, place)
+    if is_kept:
+        return [recall]
+    return [(int(kept["offset_beats"]), int(kept["beats"]), ChunkKind.KEEP, place), recall]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from blob.norms import NormUnit
-from blob.streams import END_OF_STEP, FEATURE, MARK, STORE, WHOLE_ENTRY, Array, Memories, Stream, Word, halves
+from blob.streams import END_OF_STEP, FEATURE, MARK, STORE, WHOLE_ENTRY, Array, Memories, Store, Stream, Word, halves
 from vitforge.design.design import Design
 from vitforge.design.geometry import EngineGeometry
 
@@ -245,7 +245,9 @@ def run(design: Design, blob: bytes, images: bytes, lists: Mapping[str, Array], 
     norms = {unit: NormUnit(unit, design, rng) for unit in ("ln1", "ln2")}
     arrays = {unit: ArrayUnit(unit, design, memories, rng) for unit in ("nsa", "nmp")}
     order = ("ln1", "nsa", "ln2", "nmp")
-    streams = {unit: Stream(lists[unit][:-1], blob, images, design.beat_bytes) for unit in order}
+    beat, entries = design.beat_bytes, {"nsa": design.folding.resident_nsa, "nmp": design.folding.resident_nmp}
+    stores = {unit: Store(entries.get(unit, 0), beat, rng) for unit in order}
+    streams = {unit: Stream(lists[unit][:-1], blob, images, beat, stores[unit]) for unit in order}
     for number in range(n_steps):
         residual = {unit: memories.residual[(number - place) % 4] for place, unit in enumerate(order)}
         for norm, array in rng.permutation([("ln1", "nsa"), ("ln2", "nmp")]).tolist():

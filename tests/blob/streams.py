@@ -13,15 +13,48 @@ from vitforge.design.design import Design
 Array = np.ndarray
 STORE, MARK, END_OF_STEP, FEATURE = range(4)
 WHOLE_ENTRY = 255
+BLOB, IMAGES, KEEP, RECALL = range(1, 5)
+
+
+class Store:
+    """Beats that stay on chip for a launch, and how many of the blob follow each: garbage before."""
+
+    def __init__(self, entries: int, beat: int, rng: np.random.Generator) -> None:
+        self.beat = beat
+        self.entries = [(rng.bytes(beat), int(count)) for count in rng.integers(0, 4, entries)]
+
+    def keep(self, data: bytes, first: int, count: int) -> None:
+        """By turns a beat of counts, 16 bits each, and the beats that they belong to."""
+        beats = iter(batched(data, self.beat))
+        counts: list[int] = []
+        for entry in range(first, first + count):
+            if not counts:
+                counts = np.frombuffer(next(beats), "<u2").tolist()
+            self.entries[entry] = next(beats), counts.pop(0)
+        assert next(beats, None) is None and not any(counts)
+
+    def recall(self, data: bytes, first: int, count: int) -> bytes:
+        found, at = [], 0
+        for beat, words in self.entries[first : first + count]:
+            found += [beat, data[at : at + words * self.beat]]
+            at += words * self.beat
+        assert at == len(data)
+        return b"".join(found)
 
 
 class Stream:
     """What a fetcher pushes into its unit, as bytes with a cursor."""
 
-    def __init__(self, chunks: Array, blob: bytes, images: bytes, beat: int) -> None:
-        sources = (blob, images)
-        parts = [sources[source][at * beat : (at + beats) * beat] for at, beats, source, _ in chunks.tolist()]
-        assert all(len(part) == beats * beat for part, beats in zip(parts, chunks[:, 1].tolist(), strict=True))
+    def __init__(self, chunks: Array, blob: bytes, images: bytes, beat: int, store: Store) -> None:
+        parts = []
+        for at, beats, kind, place in chunks.tolist():
+            source = images if kind == IMAGES else blob
+            part = source[at * beat : (at + beats) * beat]
+            assert len(part) == beats * beat
+            if kind == KEEP:
+                store.keep(part, place & 0xFFFF, place >> 16)
+            else:
+                parts.append(store.recall(part, place & 0xFFFF, place >> 16) if kind == RECALL else part)
         self.data, self.at, self.beat = b"".join(parts), 0, beat
 
     def take(self, count: int) -> bytes:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blob.streams import Store
 from kernels.designs import DESIGNS
 from kernels.support import quant_model
 from vitforge.design.identity import design_hash
@@ -18,6 +21,7 @@ from vitforge.quantize.blob import build_blob, build_sections
 from vitforge_host.blob import (
     CHECKED_BYTES,
     HEADER,
+    Blob,
     BlobError,
     pack_images,
     pack_results,
@@ -35,11 +39,29 @@ BLOB = build_blob(DESIGN, MODEL)
 def test_sections_come_back() -> None:
     blob = read_blob(BLOB)
     beat = blob.manifest["beat_bytes"]
+    kept = []
     for name, content in build_sections(DESIGN, MODEL).items():
         entry = blob.manifest["sections"][name]
-        first = entry["offset_beats"] * beat
-        assert blob.data[first : first + entry["beats"] * beat].tobytes() == content, name
-        assert first % 64 == 0
+        found = stretch(blob, entry)
+        if "kept" in entry:
+            kept.append(name)
+            store = Store(entry["kept"]["entries"], beat, np.random.default_rng(0))
+            store.keep(stretch(blob, entry["kept"]), 0, entry["kept"]["entries"])
+            found = store.recall(found, 0, entry["kept"]["entries"])
+        assert found == content, name
+    assert kept and len(kept) < len(blob.manifest["sections"])
+
+
+def stretch(blob: Blob, entry: dict[str, int]) -> bytes:
+    first = entry["offset_beats"] * blob.manifest["beat_bytes"]
+    assert first % 64 == 0
+    return blob.data[first : first + entry["beats"] * blob.manifest["beat_bytes"]].tobytes()
+
+
+def stretches(manifest: Mapping[str, Any]) -> list[tuple[str, dict[str, int]]]:
+    """(section, place) of what is read for each image, and of what is read once a launch."""
+    sections = manifest["sections"].items()
+    return [*sections, *((name, entry["kept"]) for name, entry in sections if "kept" in entry)]
 
 
 def test_manifest_has_what_the_driver_needs() -> None:
@@ -67,12 +89,12 @@ def _covered(position: int) -> bool:
         return True
     manifest = read_blob(BLOB).manifest
     beat = manifest["beat_bytes"]
-    first = min(entry["offset_beats"] for entry in manifest["sections"].values()) * beat
+    first = min(entry["offset_beats"] for _, entry in stretches(manifest)) * beat
     if HEADER.size <= position < first:
         return True
     return any(
         entry["offset_beats"] * beat <= position < (entry["offset_beats"] + entry["beats"]) * beat
-        for entry in manifest["sections"].values()
+        for _, entry in stretches(manifest)
     )
 
 
@@ -94,11 +116,13 @@ def test_a_cut_off_blob_is_refused(length: int) -> None:
         read_blob(BLOB[:length])
 
 
-@pytest.mark.parametrize("name", sorted(read_blob(BLOB).manifest["sections"]))
-def test_the_damaged_section_is_named(name: str) -> None:
-    manifest = read_blob(BLOB).manifest
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [(name, entry["offset_beats"]) for name, entry in stretches(read_blob(BLOB).manifest) if entry["beats"]],
+)
+def test_the_damaged_section_is_named(name: str, offset: int) -> None:
     damaged = bytearray(BLOB)
-    damaged[manifest["sections"][name]["offset_beats"] * manifest["beat_bytes"]] ^= 1
+    damaged[offset * DESIGN.beat_bytes] ^= 1
     with pytest.raises(BlobError, match=f"section {name} "):
         read_blob(bytes(damaged))
 
@@ -107,6 +131,15 @@ def test_files_that_are_no_blob() -> None:
     for content in (b"", b"VITFORGE", bytes(4096), b"PK\x03\x04" + bytes(100)):
         with pytest.raises(BlobError):
             read_blob(content)
+
+
+def test_a_blob_of_another_format_is_refused() -> None:
+    """Before anything of it is read: earlier ones had no stores."""
+    magic, version, *others = HEADER.unpack_from(BLOB)
+    header = HEADER.pack(magic, version - 1, *others[:-1], 0)[:CHECKED_BYTES]
+    old = header + zlib.crc32(header).to_bytes(4, "little") + BLOB[CHECKED_BYTES + 4 :]
+    with pytest.raises(BlobError, match=f"has format {version - 1}, this driver reads {version}; generate it again"):
+        read_blob(old)
 
 
 def with_manifest(**changes: object) -> bytes:
@@ -119,7 +152,10 @@ def with_manifest(**changes: object) -> bytes:
     return header + text + BLOB[HEADER.size + size :]
 
 
-def changed_section(name: str, **changes: int) -> bytes:
+END_KEPT = read_blob(BLOB).manifest["sections"]["end.nsa"]["kept"]
+
+
+def changed_section(name: str, **changes: object) -> bytes:
     sections = read_blob(BLOB).manifest["sections"]
     return with_manifest(sections={**sections, name: {**sections[name], **changes}})
 
@@ -143,6 +179,10 @@ def changed_section(name: str, **changes: int) -> bytes:
         (changed_section("nsa.head.0", offset_beats=1 << 40), "section nsa.head.0 .* outside"),
         (changed_section("nsa.head.0", offset_beats=-1), "whole number"),
         (changed_section("end.ln", beats=0, crc32=0), "section end.ln .* empty"),
+        (changed_section("end.nsa", kept=None), "none of ours .*TypeError"),
+        (changed_section("end.nsa", kept={"first": 0, "entries": 2}), "none of ours .*offset_beats"),
+        (changed_section("end.nsa", kept=END_KEPT | {"first": -1}), "whole number"),
+        (changed_section("end.nsa", kept=END_KEPT | {"offset_beats": 1 << 40}), "section end.nsa .* outside"),
     ],
 )
 def test_a_manifest_that_cannot_be_is_refused(content: bytes, says: str) -> None:

@@ -105,6 +105,8 @@ def designs(draw: st.DrawFn) -> Design:
         tr=draw(st.sampled_from([tr for tr in range(1, 6) if td_nsa % tr == 0 and td_nmp % tr == 0])),
         lane_banks=draw(st.integers(0, 1)),
         sparse=draw(st.integers(0, 1)) if tk % 4 == 0 else 0,
+        resident_nsa=draw(st.sampled_from([0, 100, 300, 65_535])) if board.uram else 0,
+        resident_nmp=draw(st.sampled_from([0, 100, 300, 65_535])) if board.uram else 0,
     )
     return Design(name="drawn", board=board, shape=drawn, folding=folding, clock_mhz=100.0)
 

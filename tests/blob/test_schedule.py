@@ -13,7 +13,7 @@ from kernels.designs import DESIGNS
 from kernels.support import quant_model
 from vitforge.quantize.blob import build_blob
 from vitforge_host.blob import read_blob
-from vitforge_host.schedule import IMAGE, UNITS, Part, Step, chunk_lists, schedule
+from vitforge_host.schedule import IMAGE, UNITS, ChunkKind, Part, Step, chunk_lists, schedule
 
 
 @dataclass(frozen=True)
@@ -243,17 +243,33 @@ def test_chunk_lists_spell_the_schedule(name: str, images: int) -> None:
     )
     steps = plan.steps()
     assert n_steps == len(steps)
-    sections = {(e["offset_beats"], e["beats"]): section for section, e in manifest["sections"].items()}
+    places = {}
+    for section, place in manifest["sections"].items():
+        kept = place.get("kept")
+        entries = kept["first"] | kept["entries"] << 16 if kept else 0
+        kind = ChunkKind.RECALL if kept else ChunkKind.BLOB
+        places[place["offset_beats"], place["beats"], kind, entries] = section
+        if kept:
+            places[kept["offset_beats"], kept["beats"], ChunkKind.KEEP, entries] = section
     pieces = {(first, beats): index for index, (first, beats) in enumerate(manifest["image_slices"])}
     assert sum(beats for _, beats in pieces) == design.image_beats
-    for unit, entries in lists.items():
-        names = []
-        for offset, beats, source, zero in entries[:-1].tolist():
-            assert zero == 0
-            image, first = divmod(offset, design.image_beats)
-            names.append(Part(IMAGE, image, pieces[first, beats]) if source else sections[offset, beats])
-        assert entries[-1].tolist() == [0, 0, 0, 0]
-        end = "end.array" if unit in ("nsa", "nmp") else "end.ln"
+    for unit, chunks in lists.items():
+        names, kept_names = [], []
+        for offset, beats, kind, entries in chunks[:-1].tolist():
+            if kind == ChunkKind.IMAGES:
+                image, first = divmod(offset, design.image_beats)
+                names.append(Part(IMAGE, image, pieces[first, beats]))
+                assert entries == 0
+                continue
+            name = places[offset, beats, kind, entries]
+            if kind == ChunkKind.KEEP:
+                kept_names.append(name)
+                continue
+            assert kind == ChunkKind.BLOB or name in kept_names, "of an earlier launch"
+            names.append(name)
+        assert len(kept_names) == len(set(kept_names)), "read once a launch"
+        assert chunks[-1].tolist() == [0, 0, 0, 0]
+        end = f"end.{unit}" if unit in ("nsa", "nmp") else "end.ln"
         expected: list[object] = []
         for step in steps:
             expected += [part if part.section == IMAGE else part.section for part in getattr(step, unit)] + [end]

@@ -31,6 +31,8 @@ DECLARED = {
     "nmp_left": ("nmp_engine", "nmp", ["left"]),
     "nmp_weight_tiles": ("nmp_engine", "nmp", ["words"]),
     "nmp_gelu": ("array_job", "nmp", ["gelu"]),
+    "nsa_resident": ("resident", "nsa", ["store"]),
+    "nmp_resident": ("resident", "nmp", ["store"]),
     "residual": ("accelerator", "nsa", ["residual0", "residual1", "residual2", "residual3"]),
 }
 
@@ -51,6 +53,7 @@ def constants(engine: EngineContext) -> dict[str, int]:
     values["WeightBuffer_pick_depth"] = 2 * values["max_k_tiles"]
     values["TileLayout_pick_bytes"] = values["tc"] * values["tk"] // 4
     values["TileLayout_word_beats"] = values["tc"] * values["tk"] // values["beat_bytes"]
+    values["Resident_entry_bits"] = values["beat_bits"] + 16
     values["GeluTable_rows"] = 256 // values["beat_bytes"]
     return values
 
@@ -75,7 +78,7 @@ def declared(header: str, name: str, values: dict[str, int]) -> DeclaredArray:
 
 def evaluate(bound: str, values: dict[str, int]) -> int:
     """An array bound: constants of the engine, and products of them."""
-    text = re.sub(r"(WeightBuffer|TileLayout|GeluTable)<[CAM]>::", r"\1_", bound)
+    text = re.sub(r"(WeightBuffer|TileLayout|GeluTable|Resident)<[CAM]>::", r"\1_", bound)
     return math.prod(
         values[part] if part in values else int(part) for part in re.sub(r"\b[CAM]::", "", text).split(" * ")
     )
@@ -94,7 +97,8 @@ def design(request: pytest.FixtureRequest) -> Design:
 def test_a_memory_is_what_the_kernel_declares(design: Design, memory: str) -> None:
     counted = {item.name: item for item in memories(design)}.get(memory)
     if counted is None:
-        assert memory.endswith("_picks") and not design.folding.sparse
+        unit, kind = memory.split("_")
+        assert {"picks": design.folding.sparse, "resident": design.resident_entries[unit]}[kind] == 0
         return
     header, engine, names = DECLARED[memory]
     values = constants(nsa_context(design) if engine == "nsa" else nmp_context(design))

@@ -22,7 +22,8 @@ from vitforge.quantize.blob import build_blob, build_sections
 from vitforge.quantize.prune import prune_quantized, prune_two_of_four, random_keep
 from vitforge.timing import costs
 from vitforge.timing.costs import NOTHING, JobCost
-from vitforge.timing.estimate import UNITS, UnitCosts, ddr_bytes, estimate, step_cycles
+from vitforge.timing.ddr import ddr_bytes
+from vitforge.timing.estimate import UNITS, UnitCosts, estimate, step_cycles
 from vitforge_host.blob import read_blob
 from vitforge_host.schedule import chunk_lists, schedule
 

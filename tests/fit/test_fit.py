@@ -170,7 +170,7 @@ def test_dsps_by_construction() -> None:
 
 def test_overrides_are_kept() -> None:
     forced = {"tt_nsa": 12, "tt_nmp": 24, "tc": 2, "tk": 8, "td_nsa": 6, "td_nmp": 3, "embed_nsa": 1, "mlp_slices": 2}
-    forced |= {"tr": 1, "lane_banks": 1, "sparse": 1}
+    forced |= {"tr": 1, "lane_banks": 1, "sparse": 1, "resident_nsa": 100, "resident_nmp": 0}
     found = fit(MNIST, load_board("zcu104"), overrides=forced)
     assert dataclasses.asdict(found.design.folding) == forced
 

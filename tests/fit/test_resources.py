@@ -98,6 +98,9 @@ def test_only_what_is_too_much_for_block_ram_goes_elsewhere() -> None:
     for bram36, uram, lut in ((144, 64, 117120), (20, 64, 117120), (20, 10, 400000), (2000, 0, 117120)):
         board = dataclasses.replace(small, bram36=bram36, uram=uram, lut=lut)
         design = dataclasses.replace(DESIGNS["ragged"], board=board)
+        if not uram:
+            folding = dataclasses.replace(design.folding, resident_nsa=0, resident_nmp=0)
+            design = dataclasses.replace(design, folding=folding)
         items = memories(design)
         placed = place_memories(board, items)
         kinds = {"bram": 0, "uram": 0, "lutram": 0}

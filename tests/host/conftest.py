@@ -41,7 +41,8 @@ def tiny_design(board: str = "zcu104", clock_mhz: float = 250.0) -> Design:
         hidden_dim=32,
         num_classes=5,
     )
-    folding = Folding(tt_nsa=4, tt_nmp=4, tc=4, tk=8, td_nsa=2, td_nmp=2)
+    stores = {"resident_nsa": 4096, "resident_nmp": 60} if board == "zcu104" else {}  # the second holds some sections
+    folding = Folding(tt_nsa=4, tt_nmp=4, tc=4, tk=8, td_nsa=2, td_nmp=2, **stores)
     return Design(name="tiny", board=load_board(board), shape=shape, folding=folding, clock_mhz=clock_mhz)
 
 

@@ -23,7 +23,7 @@
 #define MAGIC 0x56495446u
 #endif
 #ifndef VERSION
-#define VERSION 4u
+#define VERSION 5u
 #endif
 
 static char error[128] = "";

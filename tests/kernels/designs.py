@@ -15,7 +15,8 @@ def _design(name: str, board: str, shape: ViTShape, folding: Folding) -> Design:
 DESIGNS = {
     design.name: design
     for design in (
-        # Every dimension a multiple of its tile but the token count. The MLP array embeds, in two slices.
+        # Every dimension a multiple of its tile but the token count. The MLP array embeds, in two slices. The resident
+        # stores hold all that the streams repeat, to the last beat.
         _design(
             "even",
             "zcu104",
@@ -29,10 +30,24 @@ DESIGNS = {
                 hidden_dim=64,
                 num_classes=8,
             ),
-            Folding(tt_nsa=8, tt_nmp=12, tc=4, tk=8, td_nsa=4, td_nmp=4, mlp_slices=2, tr=2, lane_banks=1, sparse=1),
+            Folding(
+                tt_nsa=8,
+                tt_nmp=12,
+                tc=4,
+                tk=8,
+                td_nsa=4,
+                td_nmp=4,
+                mlp_slices=2,
+                tr=2,
+                lane_banks=1,
+                sparse=1,
+                resident_nsa=232,
+                resident_nmp=330,
+            ),
         ),
         # 3 heads of 12 on a k tile of 8; 36 channels, 7 classes; odd drain groups; colour: a patch is longer than the
         # 45 hidden channels. The MLP takes 10 tokens in tiles of 4, two tiles and one; the attention array embeds.
+        # Stores with room for some sections only, not always the first ones.
         _design(
             "ragged",
             "zcu104",
@@ -47,7 +62,18 @@ DESIGNS = {
                 num_classes=7,
             ),
             Folding(
-                tt_nsa=6, tt_nmp=4, tc=2, tk=8, td_nsa=3, td_nmp=2, embed_nsa=1, mlp_slices=2, lane_banks=1, sparse=1
+                tt_nsa=6,
+                tt_nmp=4,
+                tc=2,
+                tk=8,
+                td_nsa=3,
+                td_nmp=2,
+                embed_nsa=1,
+                mlp_slices=2,
+                lane_banks=1,
+                sparse=1,
+                resident_nsa=300,
+                resident_nmp=205,
             ),
         ),
         # DSP48E1: cascades of four, 64-bit beats; one head, one block; pictures that are not square. Two tokens a tile:
@@ -67,7 +93,8 @@ DESIGNS = {
             ),
             Folding(tt_nsa=2, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, sparse=1),
         ),
-        # More tokens a tile than the image has; columns as wide as the reduction; one class.
+        # More tokens a tile than the image has; columns as wide as the reduction; one class. A store for one
+        # array alone.
         _design(
             "wide",
             "zcu104",
@@ -81,9 +108,10 @@ DESIGNS = {
                 hidden_dim=72,
                 num_classes=1,
             ),
-            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5, tr=5),
+            Folding(tt_nsa=20, tt_nmp=30, tc=8, tk=8, td_nsa=10, td_nmp=5, tr=5, resident_nsa=4096),
         ),
-        # Three blocks and many classes: the class head is cut into jobs, a step's each, beside the next images.
+        # Three blocks and many classes: the class head is cut into jobs, a step's each, beside the next images. A store
+        # for the other array alone.
         _design(
             "sliced-head",
             "zcu104",
@@ -97,7 +125,7 @@ DESIGNS = {
                 hidden_dim=40,
                 num_classes=30,
             ),
-            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, tr=2),
+            Folding(tt_nsa=4, tt_nmp=8, tc=4, tk=4, td_nsa=2, td_nmp=4, embed_nsa=1, tr=2, resident_nmp=4096),
         ),
         # Without a class head: features of every token. The MLP in three slices, the last one a token.
         _design(

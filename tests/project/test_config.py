@@ -54,7 +54,7 @@ def test_every_line_of_the_template_is_a_valid_setting(tmp_path: Path) -> None:
     settings = config(tmp_path, "\n".join(live))
     assert settings.clock_mhz == 300.0
     folding = {"tt_nsa": 10, "tt_nmp": 10, "tc": 8, "tk": 8, "td_nsa": 2, "td_nmp": 2, "embed_nsa": 0, "mlp_slices": 1}
-    folding |= {"tr": 2, "lane_banks": 1, "sparse": 1}
+    folding |= {"tr": 2, "lane_banks": 1, "sparse": 1, "resident_nsa": 8192, "resident_nmp": 8192}
     assert settings.folding_overrides() == folding == asdict(Folding(**folding))  # all there are
     assert settings.quantize.percentile == 99.99
     assert settings.a3.model_fields_set == set(A3Config.model_fields)  # all there are

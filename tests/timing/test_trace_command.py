@@ -17,8 +17,11 @@ from vitforge.csim import build
 from vitforge.csim.project import load_project
 from vitforge.design.loops import LOOPS
 from vitforge.timing import record as recorder
+from vitforge.timing.ddr import launch_bytes, linear_bytes
 from vitforge.timing.estimate import estimate
 from vitforge.timing.record import record
+from vitforge.timing.trace import trace as trace_project
+from vitforge_host.blob import read_blob
 
 # The closed form leaves out waits for DDR and layer norm, which this small model cannot hide.
 ESTIMATE_WITHIN = 0.25
@@ -72,6 +75,23 @@ def test_figures_agree_with_each_other(facts: dict[str, Any]) -> None:
     assert facts["deadlock"] is None
 
 
+def test_ddr_bytes_are_those_that_the_recording_reads(project: Path, facts: dict[str, Any]) -> None:
+    """All beats of lists and streams, and what leaves; of the arrays' streams weights alone are read again."""
+    result = trace_project(project, smallest=False)
+    counts = {"chunk_beat": 0, "burst_beat": 0, "store_class": 0, "keep_beat": 0}
+    for (_, loop, _), count in result.machine.solve(result.recording).iterations.items():
+        counts[loop] = counts.get(loop, 0) + count
+    design, manifest = result.project.design, read_blob(result.project.blob()).manifest
+    read = (counts["chunk_beat"] + counts["burst_beat"]) * design.beat_bytes
+    total, kept = launch_bytes(manifest, result.report.images)
+    assert (read + 4 * counts["store_class"], counts["keep_beat"] * design.beat_bytes) == (total, kept)
+    assert facts["ddr_bytes_per_launch"] == kept > 0
+    more = launch_bytes(manifest, result.report.images + 4)[0] - total
+    assert facts["ddr_bytes_per_image"] == more / 4
+    linear = linear_bytes(manifest, range(design.shape.depth))
+    assert linear % (design.folding.tc * design.folding.tk) == 0 and 0 < linear < facts["ddr_bytes_per_image"]
+
+
 def test_every_unit_is_busy_for_a_part_of_the_time(facts: dict[str, Any]) -> None:
     assert set(facts["busy"]) >= {*ARRAYS, "softmax", "layer norm 1, output", "DDR port, MLP array", "results"}
     assert all(0 < fraction <= 1 for fraction in facts["busy"].values())
@@ -91,7 +111,7 @@ def test_assumptions_are_part_of_the_result(facts: dict[str, Any]) -> None:
 def test_fifos_have_the_declared_depth_and_need_no_more(facts: dict[str, Any]) -> None:
     fifos = {row["name"]: row for row in facts["fifos"]}
     assert {"ln1_values", "nsa_beats", "nmp_activations", "scores"} <= set(fifos)
-    assert fifos["nsa_beats"]["depth"] == 64
+    assert fifos["nsa_words"]["depth"] == fifos["ln1_beats"]["depth"] == 64
     assert all(1 <= row["smallest"] <= row["depth"] for row in facts["fifos"])
     assert all(row["occupancy"] <= row["depth"] for row in facts["fifos"])
 
@@ -106,7 +126,14 @@ def test_estimate_is_near(project: Path, facts: dict[str, Any]) -> None:
 def test_table_says_simulated_and_what_is_assumed(recorded: Path) -> None:
     done = trace(recorded)
     assert done.exit_code == 0
-    for part in ("simulated, 12 images", "images per second", "stalls", "FIFOs", "assumed of each loop"):
+    for part in (
+        "simulated, 12 images",
+        "images per second",
+        "stalls",
+        "FIFOs",
+        "assumed of each loop",
+        "once a launch",
+    ):
         assert part in done.stdout
     assert "measured" not in done.stdout
 

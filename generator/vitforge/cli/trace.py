@@ -155,7 +155,8 @@ def _print(report: TraceReport) -> None:
             "DSP": report.dsp,
             "of what all DSPs of the device could do": f"{report.dsp_roof_fraction:.1%}",
             "balance of the arrays": f"{report.engine_balance:.1%}",
-            "DDR": f"{report.ddr_gbps:g} GB/s",
+            "DDR": f"{report.ddr_gbps:g} GB/s, {report.ddr_bytes_per_image:,} bytes a further image",
+            "read once a launch": f"{report.ddr_bytes_per_launch:,} bytes, which stay on chip",
         },
     )
     print_table("busy", ("unit", "fraction"), [(name, value) for name, value in report.busy.items()])

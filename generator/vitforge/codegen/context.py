@@ -11,7 +11,13 @@ from vitforge.design.design import Design
 from vitforge.design.exp_tables import EXP_FRACTION_BITS, EXP_RANGE, EXP_SHIFT, exp_tables
 from vitforge.design.identity import FORMAT_VERSION, MAGIC, design_hash
 from vitforge.design.loops import BURST_BEATS, OUTSTANDING
-from vitforge.design.memories import FETCH_FIFO_BEATS
+from vitforge.design.memories import (
+    COMMAND_BITS,
+    FETCH_FIFO_BEATS,
+    MERGE_BITS,
+    RESIDENT_FIFO_BEATS,
+    RESIDENT_FIFO_ENTRIES,
+)
 from vitforge.design.registers import ARGUMENTS, TOP_NAME
 
 
@@ -92,13 +98,24 @@ class TypesContext:
     namespace: str
     beat_bits: int
     logit_word_bits: int
+    command_bits: int
+    merge_bits: int
+    entry_bits: int
     widest: int  # widest ap_uint of the design
 
     @classmethod
     def build(cls, design: Design) -> TypesContext:
         f = design.folding
         widest = max(16 * f.td_nsa * f.tc, 32 * f.tc, design.word_bits, 1024)
-        return cls(namespace=namespace_of(design), beat_bits=design.axi_bits, logit_word_bits=32 * f.tc, widest=widest)
+        return cls(
+            namespace=namespace_of(design),
+            beat_bits=design.axi_bits,
+            logit_word_bits=32 * f.tc,
+            command_bits=COMMAND_BITS,
+            merge_bits=MERGE_BITS,
+            entry_bits=design.entry_bits,
+            widest=widest,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +190,15 @@ class StreamContext:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FetcherContext:
+    """The fetcher of a unit."""
+
+    name: str  # of the unit
+    engine: str  # whose resident store it fills; none: ""
+    loads_images: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class TopContext:
     """The top function."""
 
@@ -182,16 +208,20 @@ class TopContext:
     beat_bits: int
     ports: list[Port]
     scalars: list[str]
-    units: list[str]
-    loader: str  # the unit that takes the images
+    units: list[FetcherContext]
     streams: list[StreamContext]
 
     @classmethod
     def build(cls, design: Design, extent: Extent) -> TopContext:
         hw = HwContext.build(design, extent)
         pointers = [a for a in ARGUMENTS if a.kind == "ptr"]
-        units = ["ln1", "nsa", "ln2", "nmp"]
-        streams = [StreamContext(name=f"{unit}_beats", type="beat_t", depth=FETCH_FIFO_BEATS) for unit in units]
+        loader = "ln1" if design.folding.embed_nsa else "ln2"
+        engines = {unit: f"design::{unit.title()}" for unit, entries in design.resident_entries.items() if entries}
+        units = [
+            FetcherContext(name=unit, engine=engines.get(unit, ""), loads_images=unit == loader)
+            for unit in ("ln1", "nsa", "ln2", "nmp")
+        ]
+        streams = [stream for unit in units for stream in _fetch_streams(unit)]
         streams.append(StreamContext(name="logit_words", type="logit_word_t", depth=4))
         return cls(
             title=f"{design.name}: Vision Transformer accelerator for {design.board.title}",
@@ -201,9 +231,23 @@ class TopContext:
             ports=[_port(argument.name, argument.bundle, hw) for argument in pointers],
             scalars=[a.name for a in ARGUMENTS if a.kind != "ptr"],
             units=units,
-            loader="ln1" if design.folding.embed_nsa else "ln2",
             streams=streams,
         )
+
+
+def _fetch_streams(unit: FetcherContext) -> list[StreamContext]:
+    """From DDR to a unit. The first FIFO of its beats covers the latency of DDR."""
+    if not unit.engine:
+        return [StreamContext(name=f"{unit.name}_beats", type="beat_t", depth=FETCH_FIFO_BEATS)]
+    kinds = (
+        ("commands", "command_t", 4),
+        ("kept", "beat_t", RESIDENT_FIFO_BEATS),
+        ("words", "beat_t", FETCH_FIFO_BEATS),
+        ("merges", "merge_t", 4),
+        ("entries", "entry_t", RESIDENT_FIFO_ENTRIES),
+        ("beats", "beat_t", RESIDENT_FIFO_BEATS),
+    )
+    return [StreamContext(name=f"{unit.name}_{name}", type=kind, depth=depth) for name, kind, depth in kinds]
 
 
 def _port(name: str, bundle: str, hw: HwContext) -> Port:

@@ -97,6 +97,7 @@ def nsa_context(design: Design) -> EngineContext:
         ("reciprocal_depth", engine.token_tiles * engine.drain_groups, "drain groups of a head"),
         ("softmax_cycles", (engine.token_tiles + 2) * max(design.key_columns * engine.drain_groups, engine.tt), ""),
         ("max_slots", design.shape.num_heads + 1, ""),
+        ("resident_entries", design.folding.resident_nsa, "of the store of what its stream repeats"),
     ]
     return _engine(design, "Nsa", "Norm + self-attention engine.", True, values)
 
@@ -117,6 +118,7 @@ def nmp_context(design: Design) -> EngineContext:
         ("value_depth", 1, ""),
         ("attention_depth", 1, ""),
         ("reciprocal_depth", 1, ""),
+        ("resident_entries", design.folding.resident_nmp, "of the store of what its stream repeats"),
     ]
     return _engine(design, "Nmp", "Norm + MLP engine.", False, values)
 

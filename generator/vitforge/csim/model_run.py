@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitforge.csim.compiled import CsimLibrary
 from vitforge.design.design import Design
-from vitforge.timing.estimate import ddr_bytes
+from vitforge.timing.ddr import ddr_bytes
 from vitforge_host.blob import pack_images, read_blob, unpack_results
 from vitforge_host.schedule import chunk_lists
 

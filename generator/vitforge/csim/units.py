@@ -55,8 +55,8 @@ class UnitBench:
     ) -> NDArray[np.int32]:
         """A step that stores ``words``, then one with ``sections``; returns what left for the host."""
         results = np.zeros(max(1, result_tiles * self.design.folding.tc), np.int32)
-        self._call_nsa(words, ["end.array"], residual, results, 0)
-        self._call_nsa(end_word(self.design), [*sections, "end.array"], residual, results, result_tiles)
+        self._call_nsa(words, ["end.nsa"], residual, results, 0)
+        self._call_nsa(end_word(self.design), [*sections, "end.nsa"], residual, results, result_tiles)
         return results
 
     def _call_nsa(
@@ -98,13 +98,13 @@ class UnitBench:
         x = self._early_residual(layer, residual)
         sent = norm2[:, self.kept(layer, "norm2")]
         words = activation_words(design, nmp, sent, base=0, stride=nmp.norm_stride) + end_word(design)
-        self._nmp(words, "end.array", x)
+        self._nmp(words, "end.nmp", x)
         self._nmp(end_word(design), f"nmp.{layer}", x)
         rows = get_spare(x, design)[None, :] if self._is_early(layer) else get_residual(x, design)
         return rows[:, : norm2.shape[1]]
 
     def _nmp(self, words: ActivationWords, section: str, residual: Residual) -> None:
-        parts = [section] if section == "end.array" else [section, "end.array"]
+        parts = [section] if section == "end.nmp" else [section, "end.nmp"]
         beats = self._beats(*parts)
         self.csim.call("vf_nmp_step", *beats, words.place, words.lanes, len(words.place), residual)
 
@@ -132,7 +132,7 @@ class UnitBench:
         x = residual_memory(design)
         words = self._norm(f"vf_{loader}_step", x, *parts)
         if design.folding.embed_nsa:
-            self._call_nsa(words, ["nsa.embed", "end.array"], x, np.zeros(1, np.int32), 0)
+            self._call_nsa(words, ["nsa.embed", "end.nsa"], x, np.zeros(1, np.int32), 0)
         else:
             self._nmp(words, "nmp.embed", x)
         return get_residual(x, design)[:, : design.shape.embed_dim]

@@ -13,37 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vitforge.boards import Board
+from vitforge.design.folding import Folding as Folding
 from vitforge.design.geometry import EngineGeometry, LinearShape, TokenSlice, ceil_div
 from vitforge.design.loops import LOOPS
 from vitforge.model.vit import ViTShape
 
 _HEAD_JOBS = 16  # of a class head that is spread over steps
+COUNT_BITS = 16  # of an entry of a resident store, beside its beat
 WORD_ADDRESS_BITS = 40  # of a word from layer norm to an array: entry, row, group, kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Folding:
-    """Parallelism of both engines. ``tc`` and ``tk`` are common, so that the residual and its keep masks line up."""
-
-    tt_nsa: int  # tokens per cycle, norm + self-attention engine (even)
-    tt_nmp: int  # tokens per cycle, norm + MLP engine (even)
-    tc: int  # output columns per cycle
-    tk: int  # reduction lanes per cycle = DSP cascade length
-    td_nsa: int  # tokens drained (requantised) per cycle; divides tt_nsa
-    td_nmp: int  # the same for tt_nmp
-    embed_nsa: int = 0  # 1: the attention array embeds the patches, 0: the MLP array
-    mlp_slices: int = 1  # runs of token tiles that FC1 and FC2 take one after the other, to share a hidden layer
-    tr: int = 1  # tokens that an array adds to the residual in a cycle; divides both td
-    lane_banks: int = 0  # 1: each lane of the residual is a memory of its own, so that pruned outputs restore at once
-    sparse: int = 0  # 1: the arrays take 2:4 weights too, two k tiles a step
-
-    @property
-    def array_dsp_nsa(self) -> int:
-        return self.tt_nsa // 2 * self.tc * self.tk
-
-    @property
-    def array_dsp_nmp(self) -> int:
-        return self.tt_nmp // 2 * self.tc * self.tk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +40,15 @@ class Design:
     @property
     def beat_bytes(self) -> int:
         return self.axi_bits // 8
+
+    @property
+    def resident_entries(self) -> dict[str, int]:
+        """Array -> entries of its resident store: a beat of the stream, and how many weight beats follow it."""
+        return {"nsa": self.folding.resident_nsa, "nmp": self.folding.resident_nmp}
+
+    @property
+    def entry_bits(self) -> int:
+        return self.axi_bits + COUNT_BITS
 
     # --- reductions and columns, padded to tiles -------------------------------------------------
     @cached_property

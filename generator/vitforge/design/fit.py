@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields, replace
 from vitforge.boards import RESOURCES, Board
 from vitforge.design.design import Design, Folding
 from vitforge.design.geometry import ceil_div
+from vitforge.design.reasons import reasons
+from vitforge.design.resident import with_stores
 from vitforge.design.resources import Resources, Shortfall, dsp_rows, resources, shortfall, shortfall_words
 from vitforge.design.rules import (
-    PACKING_DEPTH,
     RESIDUAL_TOKENS,
     check_embedding,
     check_overrides,
@@ -163,8 +164,13 @@ def _candidates(base: Design, keep: Keeps, sparse: bool, overrides: Mapping[str,
                         cycles = max(one.cycles + embeds * one.embedding, other.cycles + (1 - embeds) * other.embedding)
                         for tr, lane_banks in _residuals(td_nsa, td_nmp, bool(keep) or sparse, overrides):
                             values = (tt_nsa, tt_nmp, tc, tk, td_nsa, td_nmp, embeds, slices, tr, lane_banks)
-                            found.append((cycles, (*values, base.folding.sparse)))
+                            found.append((cycles, (*values, *_fixed(base))))
     return sorted(found)
+
+
+def _fixed(base: Design) -> tuple[int, ...]:
+    """Values at the end of a `Folding` that the search leaves as they are."""
+    return base.folding.sparse, base.folding.resident_nsa, base.folding.resident_nmp
 
 
 def _best(base: Design, keep: Keeps, sparse: bool, found: list[Candidate]) -> tuple[Fitting | None, Shortfall | None]:
@@ -247,6 +253,8 @@ def fit(
 ) -> FitResult:
     """The folding of highest throughput for ``shape`` on ``board``; deterministic. It holds the dense model.
 
+    What is left of the URAM then keeps what the weight streams repeat.
+
     keep : masks of each block of a pruned model, whose throughput counts then
     sparse : its weights are 2:4, and the arrays take such
     clock_mhz : PL clock [MHz]; the board's default if None
@@ -264,39 +272,19 @@ def fit(
     check_overrides(board, overrides)
     check_embedding(shape, overrides)
     built = int(overrides.get("sparse", sparse))
-    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1, sparse=built)
+    stores = {name: overrides.get(name, 0) for name in ("resident_nsa", "resident_nmp")}
+    start = Folding(tt_nsa=2, tt_nmp=2, tc=1, tk=1, td_nsa=1, td_nmp=1, sparse=built, **stores)
     base = Design(name=name, board=board, shape=shape, folding=start, clock_mhz=clock_mhz or board.clock_mhz)
     found = _candidates(base, keep, sparse, overrides)
     best, closest = _best(base, keep, sparse, found)
     if best is None:
         raise _refuse(base, overrides, found, closest)
-    design, used, timing = best
+    design = with_stores(best[0], best[1], overrides)
+    used, timing = resources(design), estimate(design, keep, sparse=sparse)
     return FitResult(
         design=design,
         resources=used,
         estimate=timing,
-        reasons=tuple(_reasons(design, used, timing)),
+        reasons=tuple(reasons(design, used, timing)),
         considered=len(found),
     )
-
-
-def _reasons(design: Design, used: Resources, timing: Estimate) -> list[str]:
-    f, board, n = design.folding, design.board, design.shape.seq_len
-    waste = [engine.token_tiles * engine.tt - n for engine in (design.nsa, design.nmp)]
-    tightest = max(RESOURCES, key=lambda r: getattr(used, r) / board.limit(r) if board.limit(r) else 0.0)
-    limited = f"limited by {timing.limited_by}"
-    nmp = design.nmp
-    if design.fc1.tile_beats > nmp.token_tiles * max(design.fc1.k_tiles, nmp.drain_groups):
-        limited += f", whose weights arrive at {design.beat_bytes} a cycle: {n} tokens are too few to hide them"
-    return [
-        f"tk = {f.tk}: {board.dsp_family} sums pairs of up to {PACKING_DEPTH[board.dsp_family]} products in a cascade "
-        "without overflow",
-        f"tt = {f.tt_nsa} and {f.tt_nmp}: {design.nsa.token_tiles} and {design.nmp.token_tiles} tiles "
-        f"cover {n} tokens, with {waste[0]} and {waste[1]} to spare",
-        f"engines balanced to {timing.engine_balance:.0%}: attention {f.array_dsp_nsa} DSPs, MLP {f.array_dsp_nmp}",
-        f"td = {f.td_nsa} and {f.td_nmp}: the drain empties a tile while the next one works",
-        f"tightest resource: {tightest}, {getattr(used, tightest):,} of {board.limit(tightest):,} allowed",
-        f"{timing.cycles_per_image:,} cycles per image, modelled; {limited}",
-        f"the arrays multiply in {timing.array_busy['nsa']:.0%} (attention) and {timing.array_busy['nmp']:.0%} (MLP) "
-        f"of the cycles, which is {timing.dsp_roof_fraction:.0%} of what all DSPs of the device could do",
-    ]

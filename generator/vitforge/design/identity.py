@@ -10,7 +10,7 @@ from dataclasses import asdict
 from vitforge.design.design import Design
 
 MAGIC = 0x56495446  # "VITF"
-FORMAT_VERSION = 4  # of the weight streams, the blob and the chunk lists
+FORMAT_VERSION = 5  # of the weight streams, the blob and the chunk lists
 
 
 def design_hash(design: Design) -> bytes:

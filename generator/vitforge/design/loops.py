@@ -50,6 +50,9 @@ LOOPS = {
     "softmax_cycle": _loop(1, 40, "maximum; exponent; the reciprocal's 17 subtractions"),
     "chunk_beat": _loop(1, 3, "an entry of a chunk list", memory=True),
     "burst_beat": _loop(1, 3, "a beat of weights or image", memory=True),
+    "keep_beat": _loop(1, 3, "a beat of a launch's first image into a resident store"),
+    "send_entry": _loop(1, 4, "a beat out of it"),
+    "merge_beat": _loop(1, 2, "such a beat, or one of weights, on to the array"),
     "store_class": _loop(1, 3, "a result to DDR"),
 }
 # Of the A3 kernel. A loop goes on over all queries of a launch, so that its pipeline must flush: what is in it would

@@ -19,7 +19,10 @@ LUTRAM_BITS = 1024  # and so does any bank this small
 # Eight LUTs hold 64 x 7 bits (RAM64M8) or 32 x 14 (RAM32M16), a port to write, a port to read: (depth, bits).
 _LUTRAM_SHAPES, _LUTS_PER_GROUP = ((64, 7), (32, 14)), 8
 FETCH_FIFO_BEATS = 64  # per unit: covers one DDR latency at the rate of a weight stream
-
+# Around a resident store: what it takes and what leaves; entries of the last column tiles of a section, so that those
+# of the next one are read under their products.
+RESIDENT_FIFO_BEATS, RESIDENT_FIFO_ENTRIES = 16, 32
+COMMAND_BITS, MERGE_BITS = 96, 64  # of what its processes tell each other (vitforge/resident.hpp)
 
 # What an m_axi adapter buffers: outstanding bursts times the beats of one (`codegen.context`, options of the ports).
 AXI_READ_BEATS, AXI_WRITE_BEATS = OUTSTANDING * BURST_BEATS, 16 * 16
@@ -58,11 +61,12 @@ class Memory:
     reads: int = 1  # addresses of a bank in a cycle; two take true dual ports, which distributed RAM has not
     may_be_uram: bool = False
     is_distributed: bool = False  # the kernels ask for distributed RAM
+    is_uram: bool = False  # the kernels ask for ultra RAM
     is_fifo: bool = False  # a stream or an adapter's buffer: the tool chooses its primitive
 
     @property
     def is_lutram(self) -> bool:
-        if self.is_distributed or self.reads > 1:
+        if self.is_distributed or self.is_uram or self.reads > 1:
             return self.is_distributed
         return self.depth <= LUTRAM_DEPTH or self.depth * self.width_bits <= LUTRAM_BITS
 
@@ -147,6 +151,25 @@ def _interface_memories(design: Design) -> list[Memory]:
     ]
 
 
+def _resident_memories(design: Design) -> list[Memory]:
+    """Stores of what the weight streams repeat, and the FIFOs around them."""
+    stores = [
+        Memory(name=f"{array}_resident", banks=1, width_bits=design.entry_bits, depth=entries, is_uram=True)
+        for array, entries in design.resident_entries.items()
+        if entries
+    ]
+    fifos = (
+        ("resident_kept", design.axi_bits, RESIDENT_FIFO_BEATS),
+        ("resident_entries", design.entry_bits, RESIDENT_FIFO_ENTRIES),
+        ("resident_beats", design.axi_bits, RESIDENT_FIFO_BEATS),
+    )
+    return stores + [
+        Memory(name=name, banks=1, width_bits=bits, depth=depth, copies=len(stores), is_fifo=True)
+        for name, bits, depth in fifos
+        if stores
+    ]
+
+
 def memories(design: Design) -> list[Memory]:
     """All memories of both engines and between them."""
     f = design.folding
@@ -169,4 +192,5 @@ def memories(design: Design) -> list[Memory]:
             may_be_uram=True,
         ),
         *_interface_memories(design),
+        *_resident_memories(design),
     ]

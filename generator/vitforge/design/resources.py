@@ -27,6 +27,7 @@ _OPERAND_LUT = 1  # a bit of the left operand: multiplexer of two memories
 _RESIDUAL_LUT = 6  # a bit of a residual word: four units take turns at four memories
 UNIT_LUT, UNIT_FF = 2600, 3400  # a fetcher and its m_axi adapter, the control and the addresses of a unit
 _UNITS = 5
+_RESIDENT_LUT, _RESIDENT_FF = 700, 1300  # a resident store: counters, the counts of entries, what merges two streams
 _SOFTMAX_TOKEN_FF = 128  # row maximum and sum of two token tiles
 
 DISTRIBUTED_SHARE = 0.25  # of a board's LUTs as RAM: about one in three sits in a slice that can be
@@ -108,12 +109,15 @@ def place_memories(board: Board, items: list[Memory]) -> Placement:
 
     To URAM those that free most BRAM for each URAM, for as long as that evens out the two shares of the board or as
     BRAM is over its cap; never past the cap of URAM. Then to distributed RAM those that cost fewest LUTs a BRAM, while
-    BRAM is still over its cap; never past `DISTRIBUTED_SHARE` of the LUTs.
+    BRAM is still over its cap; never past `DISTRIBUTED_SHARE` of the LUTs. What the kernels put into URAM is there.
     """
+    asked = [item for item in items if item.is_uram]
     bram_limit, uram_limit = 2 * board.limit("bram36"), board.limit("uram")
+    free = uram_limit - sum(item.copies * item.uram for item in asked)
     lut_limit = int(board.lut * DISTRIBUTED_SHARE)
-    blocks = [item for item in items if not item.is_lutram]
-    held = {item.name: {"lutram" if item.is_lutram else "bram": item.copies} for item in items}
+    blocks = [item for item in items if not (item.is_lutram or item.is_uram)]
+    kinds = {item.name: "uram" if item.is_uram else "lutram" if item.is_lutram else "bram" for item in items}
+    held = {item.name: {kinds[item.name]: item.copies} for item in items}
     bram18 = sum(item.copies * item.bram18 for item in blocks)
     lut = sum(item.copies * item.luts for item in items if item.is_lutram)
     uram = 0
@@ -122,7 +126,7 @@ def place_memories(board: Board, items: list[Memory]) -> Placement:
         nonlocal bram18, uram
         after = uram + item.uram
         useful = bram18 * uram_limit > after * bram_limit or bram18 > bram_limit
-        if after > uram_limit or not useful:
+        if after > free or not useful:
             return False
         bram18, uram = bram18 - item.bram18, after
         return True
@@ -141,6 +145,7 @@ def place_memories(board: Board, items: list[Memory]) -> Placement:
         movable = [item for item in blocks if not item.is_fifo and item.reads == 1]
         _move(sorted(movable, key=lambda m: m.luts / m.bram18), held, "lutram", to_lutram)
     bindings = {name: {kind: copies for kind, copies in places.items() if copies} for name, places in held.items()}
+    uram += sum(item.copies * item.uram for item in asked)
     return Placement(bram36=ceil_div(bram18, 2), uram=uram, lut=lut, bindings=bindings)
 
 
@@ -187,6 +192,7 @@ def fabric_rows(design: Design) -> dict[str, Fabric]:
         "softmax": score.times(scored).plus(Fabric(_DIVIDER_LUT, _DIVIDER_FF + f.tt_nsa * _SOFTMAX_TOKEN_FF)),
         "residual": Fabric(16 * f.tc * _RESIDUAL_LUT, 0),
         "control": Fabric(UNIT_LUT, UNIT_FF).times(_UNITS),
+        "resident": Fabric(_RESIDENT_LUT, _RESIDENT_FF).times(sum(map(bool, design.resident_entries.values()))),
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from vitforge.boards import Board
 from vitforge.design.design import Design, Folding
+from vitforge.design.resident import MOST_ENTRIES, can_stay
 from vitforge.errors import CapacityError, ConfigError
 from vitforge.model.vit import ViTShape
 
@@ -17,6 +18,7 @@ MAX_SEQ_LEN = MAX_EMBED_DIM = 1024  # widths of layer norm and softmax sums
 MIN_DRAIN = 4  # values that leave an array in a cycle
 MAX_DRAIN = 256  # td * tc: a word of drained scores has 16 bits each and at most 4096
 _SMALLEST = {"tt_nsa": 4, "tt_nmp": 4, "tc": 4, "tk": 4, "td_nsa": 2, "td_nmp": 2, "mlp_slices": 1, "tr": 1}
+_STORES = ("resident_nsa", "resident_nmp")
 _FLAGS = ("embed_nsa", "lane_banks", "sparse")
 RESIDUAL_TOKENS = (1, 2, 4, 8)  # that an array may add to the residual in a cycle
 FIELD_LIMIT = 1 << 16  # descriptors count and address in 16 bits
@@ -127,6 +129,13 @@ def _check_tokens(overrides: Mapping[str, int]) -> None:
             raise ConfigError(f"folding.{name} = {value} must be {rule}; try {max(1, round(value / whole)) * whole}")
 
 
+def _check_store(board: Board, name: str, value: int) -> None:
+    if not 0 <= value <= MOST_ENTRIES:
+        raise ConfigError(f"folding.{name} = {value} must be 0 to {MOST_ENTRIES:,} beats; try 0, or leave it out")
+    if value and not can_stay(board):
+        raise ConfigError(f"folding.{name} = {value} needs URAM and ports of 128 bits, not {board.title}; try 0")
+
+
 def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
     """Raises ConfigError for folding values that break a rule, with the nearest value that keeps it."""
     names = [field.name for field in fields(Folding)]
@@ -136,6 +145,8 @@ def check_overrides(board: Board, overrides: Mapping[str, int]) -> None:
         if name in _FLAGS:
             if value not in (0, 1):
                 raise ConfigError(f"folding.{name} = {value} must be 0 or 1; try 0")
+        elif name in _STORES:
+            _check_store(board, name, value)
         elif name == "tr" and value not in RESIDUAL_TOKENS:
             nearest = _nearest(list(RESIDUAL_TOKENS), value)
             raise ConfigError(f"folding.tr = {value} must be 1, 2, 4 or 8 tokens; try {nearest}")

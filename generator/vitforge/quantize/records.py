@@ -14,6 +14,7 @@ from vitforge.design.design import Design
 from vitforge.design.geometry import ceil_div
 from vitforge.errors import ModelError
 from vitforge.quantize.model import QuantLinear, QuantNorm
+from vitforge.quantize.pieces import Piece, Pieces
 from vitforge_host.weight_words import COLUMN, ZERO_MULT, ZERO_SHIFT, crowded_group, dense_words, sparse_words
 
 _EMIT = 1  # flag of a channel: the next matmul has it
@@ -143,20 +144,21 @@ class LinearJob:
 
     job: ArrayJob
     table: bytes
-    tiles: tuple[bytes, ...]
+    tiles: Pieces
 
 
-def encode_jobs(jobs: Sequence[ArrayJob | LinearJob]) -> bytes:
+def encode_jobs(jobs: Sequence[ArrayJob | LinearJob]) -> Pieces:
     """The stream of a section.
 
     A linear job brings the first weight tile of the next one in the section, so that only the first has to wait for
     its own. The halves of the weight buffer alternate over all column tiles.
     """
     linear = [item for item in jobs if isinstance(item, LinearJob)]
-    stream, half, done = b"", 0, 0
+    pieces: list[Piece] = []
+    half = done = 0
     for item in jobs:
         if isinstance(item, ArrayJob):
-            stream += item.encode()
+            pieces.append(Piece(item.encode()))
             continue
         following = linear[done + 1] if done + 1 < len(linear) else None
         job = replace(
@@ -167,9 +169,9 @@ def encode_jobs(jobs: Sequence[ArrayJob | LinearJob]) -> bytes:
             next_sparse=following.job.sparse if following else False,
         )
         tiles = item.tiles[done > 0 :] + (following.tiles[:1] if following else ())
-        stream += job.encode() + item.table + b"".join(tiles)
+        pieces += [Piece(job.encode() + item.table), *tiles]
         half, done = (half + len(item.tiles)) % 2, done + 1
-    return stream
+    return tuple(pieces)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,8 +211,8 @@ def _words_of(design: Design, weight: NDArray[np.int8], sparse: bool) -> NDArray
     return sparse_words(weight, f.tc, f.tk, design.beat_bytes)
 
 
-def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], *, sparse: bool = False) -> bytes:
-    """The column tiles of ``layer``, in order: target, parameters, then the weights, dense or 2:4."""
+def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], *, sparse: bool = False) -> Pieces:
+    """The column tiles of ``layer``, in order: target and parameters, then the weights, dense or 2:4."""
     f, beat = design.folding, design.beat_bytes
     columns, rows = layer.weight.shape
     unit = 2 * f.tk if sparse else f.tk
@@ -227,11 +229,10 @@ def column_tiles(design: Design, layer: QuantLinear, targets: Sequence[Target], 
     for tile, target in enumerate(targets):
         records["word"][tile * f.tc : tile * f.tc + len(target.words)] = np.array(target.words, int) & 255
     head_bytes = ceil_div(heads.shape[1], beat) * beat
-    stream = np.zeros((tiles, head_bytes + param_bytes + words.shape[1]), np.uint8)
-    stream[:, : heads.shape[1]] = heads
-    stream[:, head_bytes : head_bytes + f.tc * COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
-    stream[:, head_bytes + param_bytes :] = words
-    return stream.tobytes()
+    params = np.zeros((tiles, head_bytes + param_bytes), np.uint8)
+    params[:, : heads.shape[1]] = heads
+    params[:, head_bytes : head_bytes + f.tc * COLUMN.itemsize] = records.view(np.uint8).reshape(tiles, -1)
+    return tuple(Piece(head.tobytes(), part.tobytes()) for head, part in zip(params, words, strict=True))
 
 
 def linear_job(
@@ -265,10 +266,7 @@ def linear_job(
         drains=drains,
         **flags,  # type: ignore[arg-type]
     )
-    data = column_tiles(design, layer, targets, sparse=sparse)
-    size = len(data) // len(targets)
-    tiles = tuple(data[first : first + size] for first in range(0, len(data), size))
-    return LinearJob(job=job, table=gelu, tiles=tiles)
+    return LinearJob(job=job, table=gelu, tiles=column_tiles(design, layer, targets, sparse=sparse))
 
 
 def norm_records(design: Design, norm: QuantNorm, keep: NDArray[np.bool_] | None = None) -> bytes:

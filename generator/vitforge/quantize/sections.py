@@ -12,6 +12,7 @@ from vitforge.model.keep import Mask
 from vitforge.quantize.compact import keep_of
 from vitforge.quantize.jobs import Job, class_head, class_token_mlp, mlp, patch_embedding, self_attention
 from vitforge.quantize.model import QuantLinear, QuantModel, QuantNorm
+from vitforge.quantize.pieces import Piece, Pieces, stream
 from vitforge.quantize.records import (
     ArrayJob,
     ArrayOp,
@@ -27,28 +28,38 @@ Pair = tuple[int, int]
 
 
 def build_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
-    """Section name -> bytes (whole beats).
+    """Section name -> bytes (whole beats), as its unit sees them.
 
     Of each block i: ``ln1.{i}``, ``nsa.{i}``, ``ln2.{i}``, ``nmp.{i}``. Of an image that enters: ``ln2.load.{slice}``,
     ``nmp.embed``, and ``ln2.mark`` where none does; or ``ln1.…`` and ``nsa.embed`` if the attention array embeds. At
     the end ``ln1.final.{i}`` (descriptor for the i-th image of a group), ``ln1.final``, and with a class head
-    ``nsa.head.{slice}.{n}`` (descriptor for n images), ``nsa.head.{slice}``. The end marks of a step: ``end.array``,
-    ``end.ln``.
+    ``nsa.head.{slice}.{n}`` (descriptor for n images), ``nsa.head.{slice}``. The end marks of a step: ``end.nsa``,
+    ``end.nmp``, ``end.ln``.
     """
-    nsa, shape = design.nsa, design.shape
-    sections = {name: encode_jobs(jobs) for name, jobs in array_sections(design, model).items()}
+    sections = {name: stream(pieces) for name, pieces in array_pieces(design, model).items()}
+    return sections | other_sections(design, model)
+
+
+def array_pieces(design: Design, model: QuantModel) -> dict[str, Pieces]:
+    """The sections that each image needs of the arrays: of every step, of the blocks, of an image that enters."""
+    end = (Piece(ArrayJob(op=ArrayOp.END, ends_step=True).encode()),)
+    jobs = {name: encode_jobs(jobs) for name, jobs in array_sections(design, model).items()}
+    return {"end.nsa": end, "end.nmp": end, **jobs}
+
+
+def other_sections(design: Design, model: QuantModel) -> dict[str, bytes]:
+    """The sections of the layer norms, and those of the class head, which a group of images shares."""
+    sections = {}
     for i, block in enumerate(model.blocks):
         early, keep = _is_early(design, i), keep_of(model, i)
         table = residual_table(design, model.x0) if i == 0 else b""
-        sections[f"ln1.{i}"] = _norm(design, block.norm1, keep.norm1, shape.seq_len, (0, nsa.norm_stride), table)
+        out = (0, design.nsa.norm_stride)
+        sections[f"ln1.{i}"] = _norm(design, block.norm1, keep.norm1, design.shape.seq_len, out, table)
         sections[f"ln2.{i}"] = _second_norm(design, block.norm2, keep.norm2, class_token_only=early)
     sections |= _final_norms(design, model.norm)
     if model.head is not None:
         sections |= _class_heads(design, model.head)
-    sections |= _loads(design)
-    sections["end.array"] = ArrayJob(op=ArrayOp.END, ends_step=True).encode()
-    sections["end.ln"] = NormJob(op=NormOp.END).encode()
-    return sections
+    return sections | _loads(design) | {"end.ln": NormJob(op=NormOp.END).encode()}
 
 
 def array_sections(design: Design, model: QuantModel) -> dict[str, list[Job]]:
@@ -144,5 +155,5 @@ def _class_heads(design: Design, layer: QuantLinear) -> dict[str, bytes]:
         head = class_head(design, layer, columns)
         for images in range(1, design.head_images + 1):
             sections[f"nsa.head.{number}.{images}"] = replace(head.job, seq_len=images).encode()
-        sections[f"nsa.head.{number}"] = b"".join(head.tiles)
+        sections[f"nsa.head.{number}"] = stream(head.tiles)
     return sections

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,24 @@ def render_page(result: ProjectReport, directory: Path, progress: Progress) -> s
         roof=_roofline(result, directory, design),
         timeline=line,
         timeline_of="one half-layer step in steady state, simulated",
-        blocks=diagram(handoff, _PROCESSES),
+        blocks=diagram(handoff, _processes(design)),
         ps="Zynq-7000" if design["board"]["ps"] == "zynq7000" else "Zynq UltraScale+",
         sqnr=None if ratios is None else sqnr_picture(ratios),
         missing=tuple(missing),
     )
     template = environment().overlay(autoescape=True).get_template("report/page.html.jinja")
     return template.render(page=page)
+
+
+def _processes(design: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Of each kernel, with the resident stores that ``design`` has."""
+    folding = design.get("folding", {})
+    stores = sum(bool(folding.get(f"resident_{array}")) for array in ("nsa", "nmp"))
+    if not stores:
+        return _PROCESSES
+    fetchers, *others = _PROCESSES["vitforge_vit"]
+    kept = "2 resident stores" if stores == 2 else "resident store"
+    return {**_PROCESSES, "vitforge_vit": (fetchers, kept, *others)}
 
 
 _FIGURES = {

@@ -19,6 +19,8 @@ UNITS = {
     f"{_STEP}/norm_step/norm_reciprocal": "layer norm 1, deviations",
     f"{_STEP}/norm_step/norm_output": "layer norm 1, output",
     "top/accelerator/fetch#1": "DDR port, attention array",
+    "top/accelerator/nsa_recall": "store, attention array",
+    "top/accelerator/nsa_merge/merge_chunk": "stream, attention array",
     f"{_STEP}/nsa_step/nsa_slot/nsa_array": "attention array",
     f"{_STEP}/nsa_step/nsa_slot/softmax": "softmax",
     "top/accelerator/fetch#2": "DDR port, layer norm 2",
@@ -26,6 +28,8 @@ UNITS = {
     f"{_STEP}/norm_step#1/norm_reciprocal": "layer norm 2, deviations",
     f"{_STEP}/norm_step#1/norm_output": "layer norm 2, output",
     "top/accelerator/fetch#3": "DDR port, MLP array",
+    "top/accelerator/nmp_recall": "store, MLP array",
+    "top/accelerator/nmp_merge/merge_chunk": "stream, MLP array",
     f"{_STEP}/nmp_step": "MLP array",
     "top/accelerator/store_logits": "results",
 }

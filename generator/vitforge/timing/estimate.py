@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 
-from vitforge.design.block_sizes import BlockSizes, Tiles, arrival_pause, block_sizes, tiles_shape
+from vitforge.design.block_sizes import BlockSizes, arrival_pause, block_sizes
 from vitforge.design.design import Design
-from vitforge.design.geometry import ceil_div
-from vitforge.design.loops import CALL_CYCLES, DDR_EFFICIENCY
-from vitforge.model.keep import BlockKeep, all_sides, everything, kept_weights
+from vitforge.design.loops import CALL_CYCLES
+from vitforge.model.keep import all_sides, everything, kept_weights
 from vitforge.timing import costs
 from vitforge.timing.costs import NOTHING, JobCost
+from vitforge.timing.ddr import Keeps as Keeps
+from vitforge.timing.ddr import ddr_bytes, ddr_cycles
 
-Keeps = tuple[BlockKeep, ...]  # of each block; none: nothing is pruned
 UNITS = ("ln1", "nsa", "ln2", "nmp")
 ARRAYS = ("nsa", "nmp")
 
@@ -35,7 +35,7 @@ class Estimate:
     array_busy: dict[str, float]  # engine -> fraction of the steady state in which its array multiplies
     array_efficiency: dict[str, float]  # engine -> fraction of its multiplications that the model needs
     engine_balance: float  # multiplying cycles of the less loaded array / of the other
-    ddr_bytes_per_image: int
+    ddr_bytes_per_image: int  # of a further image of a launch
     macs_per_image: int
     dsp_roof_fraction: float  # multiplications of the model / what all DSPs of the device could do, two a cycle
     limited_by: str  # unit or "ddr"
@@ -225,54 +225,6 @@ def macs_per_image(design: Design, keep: Keeps = ()) -> int:
     return s.num_patches * s.patch_len * d + n * weights + n * n * products + d * s.num_classes
 
 
-def linear_beats(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
-    """Beats of the weights of all blocks, each read once."""
-    rows = [block_sizes(design, masks, sparse=sparse) for masks in keep or (None,) * design.shape.depth]
-    return sum(attention + mlp for attention, mlp in (_block_beats(design, sizes) for sizes in rows))
-
-
-def _block_beats(design: Design, sizes: BlockSizes) -> tuple[int, int]:
-    """Beats of the weights of a block: of attention, and of the MLP."""
-    per_k_tile = design.folding.tk // design.folding.tc
-
-    def beats(k_tiles: int, columns: int) -> int:
-        return columns * tiles_shape(design, k_tiles, 1, sparse=sizes.sparse).tile_beats
-
-    def count(tiles: Tiles) -> int:
-        return sum(columns for _, columns in tiles)
-
-    projected = sum(2 * qk + v for qk, v in sizes.heads) * per_k_tile
-    attention = beats(sizes.norm1, projected) + beats(sizes.proj_inputs, count(sizes.proj))
-    return attention, beats(sizes.norm2, sizes.fc1_columns) + beats(sizes.hidden, count(sizes.fc2))
-
-
-def ddr_bytes(design: Design, keep: Keeps = (), *, sparse: bool = False) -> int:
-    """Bytes that one image costs DDR: weights once a slice, layer-norm records, tables, the image itself.
-
-    Descriptors and activation tables, a few beats each, are not counted.
-    """
-    slices, depth = len(design.mlp_parts), design.shape.depth
-    beats = design.image_beats + len(design.patch_parts) * design.patch.column_tiles * design.patch.tile_beats
-    if design.finishes_early:  # once for a group of images
-        beats += ceil_div(design.head.column_tiles * design.head.tile_beats, design.head_images)
-    for block, masks in enumerate(keep or (None,) * depth):
-        attention, mlp = _block_beats(design, block_sizes(design, masks, sparse=sparse))
-        passes = 1 if design.finishes_early and block == depth - 1 else slices
-        beats += attention + passes * mlp
-    tc = design.folding.tc
-    beats += (2 * depth + 1) * ceil_div(design.channel_tiles * tc * 8, design.beat_bytes)
-    beats += design.residual_groups * design.folding.tr * design.channel_tiles * ceil_div(2 * tc, design.beat_bytes)
-    return beats * design.beat_bytes + 4 * design.result_words
-
-
-def _ddr_cycles(design: Design, keep: Keeps, sparse: bool) -> int:
-    """Cycles an image at the DDR's modelled bandwidth; 0 where the board's is not known."""
-    if design.board.ddr_gbps is None:
-        return 0
-    bytes_per_cycle = design.board.ddr_gbps * 1e9 * DDR_EFFICIENCY / (design.clock_mhz * 1e6)
-    return int(ddr_bytes(design, keep, sparse=sparse) / bytes_per_cycle)
-
-
 def _needed_macs(design: Design, keep: Keeps) -> dict[str, int]:
     """Engine -> multiplications that its results need, padding not counted."""
     s = design.shape
@@ -297,7 +249,7 @@ def estimate(design: Design, keep: Keeps = (), *, sparse: bool = False) -> Estim
     unit = UnitCosts(design, keep, sparse)
     steps = unit.steady_steps()
     from_units = sum(map(step_cycles, steps)) / 4
-    cycles = max(from_units, _ddr_cycles(design, keep, sparse))
+    cycles = max(from_units, ddr_cycles(design, keep, sparse))
     busy = {name: sum(step.get(name, NOTHING).cycles for step in steps) / 4 / cycles for name in UNITS}
     limited_by = "ddr" if cycles > from_units else max(busy, key=busy.__getitem__)
     heads, tiles = sum(len(sizes.heads) for sizes in unit.sizes), design.nsa.token_tiles

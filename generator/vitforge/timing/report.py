@@ -10,7 +10,7 @@ from vitforge.design.design import Design
 from vitforge.design.loops import LOOPS
 from vitforge.quantize.model import QuantModel
 from vitforge.timing.blocks import ARRAY_LOOP, ARRAYS, DRAINS, UNITS, WORK, Fifo
-from vitforge.timing.estimate import ddr_bytes, macs_per_image
+from vitforge.timing.estimate import macs_per_image
 from vitforge.timing.solution import Deadlock, Solution
 
 IN_FLIGHT = 4
@@ -52,7 +52,8 @@ class TraceReport:
     busy: dict[str, float] = field(default_factory=dict)
     engine_balance: float | None = None  # multiplying cycles of the less loaded array / of the other
     ddr_gbps: float | None = None
-    ddr_bytes_per_image: int = 0
+    ddr_bytes_per_image: int = 0  # of a further image of a launch, by its chunk lists
+    ddr_bytes_per_launch: int = 0  # that are read once and stay on chip
     stalls: list[StallRow] = field(default_factory=list)
     fifos: list[FifoRow] = field(default_factory=list)
     buffers: dict[str, str] = field(default_factory=dict)
@@ -128,7 +129,7 @@ def _busy(solution: Solution, cycles: int) -> dict[str, float]:
         busy[f"{engine}_array"] = work / cycles
         busy[f"{title} requantisation"] = drains / cycles
     for node, unit in UNITS.items():
-        if node not in ARRAYS.values():
+        if node not in ARRAYS.values() and node in solution.nodes:
             used = sum(
                 count * LOOPS[loop].interval
                 for (where, loop, kind), count in solution.iterations.items()
@@ -168,6 +169,7 @@ def steady_report(
     images: int,
     steady: Solution,
     linear: int,
+    traffic: tuple[int, int],
     window: tuple[int, int],
     whole: Solution,
     latency: int,
@@ -178,11 +180,12 @@ def steady_report(
     """From the whole launch and its steady state, a round of the ring in which four images enter and leave.
 
     linear : cycles of the linear layers in the steady state
+    traffic : bytes of a further image, and those that are read once a launch
     """
     total = window[1] - window[0]
     per_image = total / IN_FLIGHT
     fps = design.clock_mhz * 1e6 / per_image
-    macs, moved = macs_per_image(design, model.keep), ddr_bytes(design, model.keep, sparse=model.is_two_of_four)
+    macs, (moved, kept) = macs_per_image(design, model.keep), traffic
     loads = sorted(array_cycles(steady, engine)[0] for engine in ARRAYS)
     used = [fifo for fifo in fifos if whole.streams[fifo.path].tokens]
     return TraceReport(
@@ -200,6 +203,7 @@ def steady_report(
         engine_balance=round(loads[0] / loads[1], 4),
         ddr_gbps=round(moved * fps / 1e9, 3),
         ddr_bytes_per_image=moved,
+        ddr_bytes_per_launch=kept,
         stalls=_stalls(steady, fifos, total),
         fifos=[
             FifoRow(

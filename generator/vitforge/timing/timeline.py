@@ -24,6 +24,9 @@ _NAMES = {
     "load_word": "patches",
     "softmax_cycle": "softmax of a head",
     "burst_beat": "from DDR",
+    "keep_beat": "into the store",
+    "send_entry": "out of the store",
+    "merge_beat": "to the array",
     "store_class": "result",
 }
 

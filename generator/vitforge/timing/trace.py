@@ -21,6 +21,7 @@ from vitforge.design.loops import BURST_BEATS, CALL_CYCLES, DDR_EFFICIENCY, DDR_
 from vitforge.design.resources import dsp_rows
 from vitforge.errors import ConfigError
 from vitforge.timing.blocks import STEP, Fifo, fifos, with_depths
+from vitforge.timing.ddr import image_bytes
 from vitforge.timing.depths import cure, smallest_depths
 from vitforge.timing.jobs import array_jobs
 from vitforge.timing.record import record
@@ -29,6 +30,7 @@ from vitforge.timing.report import TraceReport, steady_report
 from vitforge.timing.solution import Solution
 from vitforge.timing.solver import LoopTiming, MemoryModel, solve
 from vitforge.timing.steady import linear_cycles, steady_steps
+from vitforge_host.blob import read_blob
 
 IMAGES = 12  # three rounds of the ring: one fills it, one is measured, one keeps it full to the end
 LEAST_IMAGES = 12
@@ -90,7 +92,7 @@ def trace(
     smallest: bool = True,
     progress: Progress | None = None,
 ) -> Trace:
-    """Simulated cycles of the project in ``directory``.
+    """Simulated cycles of the project in ``directory``, and DDR bytes of a further image of a launch.
 
     images : of the launch that is recorded, at least `LEAST_IMAGES`
     depths : FIFO name -> depth, instead of the generated ones
@@ -135,6 +137,7 @@ def trace(
         images=images,
         steady=steady,
         linear=linear_cycles(steady, array_jobs(design, model, images), steps),
+        traffic=image_bytes(read_blob(project.blob()).manifest),
         window=window,
         whole=whole,
         latency=machine.solve(single).cycles,

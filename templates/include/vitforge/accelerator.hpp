@@ -10,6 +10,7 @@
 #include "vitforge/nmp_engine.hpp"
 #include "vitforge/norm_step.hpp"
 #include "vitforge/nsa_engine.hpp"
+#include "vitforge/resident.hpp"
 #include "vitforge/storage.hpp"
 
 namespace vitforge {

@@ -9,12 +9,16 @@
 
 namespace vitforge {
 
-constexpr int chunk_bytes = 16;  // offset [beats], length [beats], source, 0
+constexpr int chunk_bytes = 16;  // offset [beats], length [beats], kind, entries of a resident store
+
+// The end of a list; a piece of the blob, of the images; entries to keep on chip, words to put between kept entries.
+enum ChunkKind { chunk_end = 0, chunk_blob = 1, chunk_images = 2, chunk_keep = 3, chunk_recall = 4 };
 
 struct Chunk {
     uint32 offset;
     uint32 length;
-    bool from_images;
+    int kind;
+    uint32 entries;  // first, number << 16
 };
 
 template <int BEAT_BITS>
@@ -34,7 +38,7 @@ chunk_beat:
             words[beat * (BEAT_BITS / 32) + word] = value.range(32 * word + 31, 32 * word).to_uint();
         }
     }
-    Chunk chunk = {words[0], words[1], words[2] != 0};
+    Chunk chunk = {words[0], words[1], static_cast<int>(words[2]), words[3]};
     return chunk;
 }
 
@@ -50,7 +54,7 @@ burst_beat:
     }
 }
 
-// Streams the chunks of a list until an empty one.
+// Streams the chunks of a list until its end.
 template <int BEAT_BITS>
 static void fetch(const ap_uint<BEAT_BITS> *list, const ap_uint<BEAT_BITS> *blob, int n_steps,
                   hls::stream<ap_uint<BEAT_BITS> > &beats) {
@@ -60,7 +64,7 @@ fetch_chunk:
     for (int index = 0; more; ++index) {
 #pragma HLS loop_tripcount max=1024
         const Chunk chunk = read_chunk<BEAT_BITS>(list, index);
-        more = chunk.length != 0;
+        more = chunk.kind != chunk_end;
         burst<BEAT_BITS>(blob, chunk, beats);
     }
 }
@@ -75,8 +79,8 @@ fetch_image_chunk:
     for (int index = 0; more; ++index) {
 #pragma HLS loop_tripcount max=1024
         const Chunk chunk = read_chunk<BEAT_BITS>(list, index);
-        more = chunk.length != 0;
-        if (chunk.from_images) {
+        more = chunk.kind != chunk_end;
+        if (chunk.kind == chunk_images) {
             burst<BEAT_BITS>(images, chunk, beats);
         } else {
             burst<BEAT_BITS>(blob, chunk, beats);

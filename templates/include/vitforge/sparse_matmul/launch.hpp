@@ -53,8 +53,8 @@ static void fetch_matrix(const Launch &launch, const ap_uint<C::beat_bits> *matr
                          hls::stream<ap_uint<C::beat_bits> > &head, hls::stream<ap_uint<C::beat_bits> > &tiles) {
     VITFORGE_PROCESS("fetch")
     const uint32 first = static_cast<uint32>(launch.rows > 0 ? launch.head_beats : 0);
-    const Chunk mask = {0, first, false};
-    const Chunk rest = {first, static_cast<uint32>(launch.matrix_beats) - first, false};
+    const Chunk mask = {0, first, chunk_blob, 0};
+    const Chunk rest = {first, static_cast<uint32>(launch.matrix_beats) - first, chunk_blob, 0};
     burst<C::beat_bits>(matrix, mask, head);
 fetch_block:
     for (int row = 0; row < launch.rows; row += C::block_rows) {
