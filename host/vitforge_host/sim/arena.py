@@ -89,6 +89,7 @@ class Arena:
         self._starts: list[int] = []  # offsets of live allocations, sorted
         self._ends: list[int] = []  # of the same, in their order
         self._live: dict[int, Allocation] = {}
+        self.changes = 0  # allocations made and freed: as long as it stays, an address means the same
 
     @property
     def live(self) -> int:
@@ -111,6 +112,7 @@ class Arena:
             self._starts.insert(index, offset)
             self._ends.insert(index, offset + size)
             self._live[offset] = allocation
+            self.changes += 1
         return allocation
 
     def free(self, allocation: Allocation) -> None:
@@ -121,6 +123,7 @@ class Arena:
                 index = self._starts.index(allocation.offset)
                 del self._starts[index], self._ends[index]
                 del self._live[allocation.offset]
+                self.changes += 1
 
     def resolve(self, address: int, nbytes: int, what: str) -> int:
         """Host address of physical ``address`` for a bus master that touches at least ``nbytes`` from there.

@@ -22,10 +22,12 @@ START, DONE, IDLE, READY, AUTO_RESTART = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 class Surroundings:
     """What an IP needs of its board.
 
-    ``resolve(address, nbytes, what)`` gives the host address behind a physical one; ``busy(cycles)`` accounts time.
+    ``resolve(address, nbytes, what)`` gives the host address behind a physical one, which stays as long as
+    ``changes()`` does; ``busy(cycles)`` accounts time.
     """
 
     resolve: Callable[[int, int, str], int]
+    changes: Callable[[], int]
     busy: Callable[[int], None]
     run_mode: str  # "thread" or "sync"
     idle_polls: int  # status reads while nothing runs, without a write between them, that the watchdog allows

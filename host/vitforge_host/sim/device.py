@@ -137,8 +137,10 @@ class SimDevice(Device):
         idle_polls, run_limit_s = self._limits
         lock = threading.RLock()
         net = InterruptNet(parser.interrupt_pins, parser.interrupt_controllers, lock)
+        arena = self.default_memory.arena
         around = Surroundings(
-            self.default_memory.arena.resolve,
+            arena.resolve,
+            lambda: arena.changes,
             self._account,
             self.run_mode,
             idle_polls,
