@@ -161,6 +161,19 @@ def test_bad_pointers_raise_at_the_next_status_read(board: Callable[..., Any], s
     run(setup.ip)  # the next good start clears the failure
 
 
+def test_a_buffer_freed_after_a_good_run_is_a_bad_pointer(board: Callable[..., Any], sync_device: SimDevice) -> None:
+    setup = board(sync_device)
+    images = allocate(setup.images.shape, np.uint8, target=sync_device)
+    images[:] = setup.images
+    images.flush()
+    set_pointer(setup.ip, "images", images.device_address)
+    run(setup.ip)
+    images.freebuffer()
+    setup.ip.write(0, 1)
+    with pytest.raises(BusError, match="argument images of vitforge_vit_0 points to .* in no live buffer"):
+        setup.ip.read(0)
+
+
 def test_cache_maintenance_on_a_derived_array_raises(board: Callable[..., Any], sync_device: SimDevice) -> None:
     setup = board(sync_device)
     for derived in (setup.images + 1, setup.images.copy(), setup.images.astype(np.int32)):

@@ -11,7 +11,6 @@ from vitforge_host.sim.control import ControlBlock, Surroundings, signed
 from vitforge_host.sim.kernel import KernelFunction
 from vitforge_host.sim.manifest import IpSpec
 
-
 _MOST_BOUND = 16  # runs that are kept ready: a driver has a few sets of buffers by turns
 
 
