@@ -10,9 +10,9 @@ import pytest
 
 from vitforge.boards import RESOURCES, list_boards, load_board
 from vitforge.codegen.a3 import a3_hls_files
-from vitforge.design.a3 import A3Design
+from vitforge.design.a3 import GROUP, LANES, PORTS, QUEUE, A3Design
 from vitforge.design.a3_fit import fit_a3
-from vitforge.design.a3_memories import SHORT, a3_fifo_depths, a3_memories
+from vitforge.design.a3_memories import COUNT_BITS, SHORT, SIDES, a3_fifo_depths, a3_memories
 from vitforge.design.a3_numbers import A3Numbers
 from vitforge.design.a3_resources import a3_dsp_rows, a3_fabric_rows, a3_resources, fits, units_that_fit
 from vitforge.design.memories import Memory
@@ -182,6 +182,15 @@ def test_fifos_are_as_deep_as_the_kernels_say(sizes: dict[str, object]) -> None:
     for name, depth in a3_fifo_depths(one).items():
         assert depths.pop(name) == {depth}, name
     assert {name for name, found in depths.items() if max(found) > SHORT} == {"unit_results", "unit_counts"}
+
+
+def test_counts_of_the_kernels_are_those_of_the_design() -> None:
+    """Constants that both need: rows, lanes and ports at a time, and the width of a count."""
+    files = a3_hls_files(design())
+    text = "".join(files[f"hls/include/vitforge/a3/{name}.hpp"].decode() for name in ("launch", "rows", "select"))
+    found = {name: int(value) for name, value in re.findall(r"^constexpr int (\w+) = (\d+);", text, re.MULTILINE)}
+    same = {"lanes": LANES, "ports": PORTS, "group": GROUP, "queue": QUEUE, "sides": SIDES, "count_bits": COUNT_BITS}
+    assert {name: found[name] for name in same} == same
 
 
 @pytest.mark.parametrize("sizes", SHAPES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from vitforge_host.errors import BusError, OverlayError, SimulationError, WatchdogError
@@ -62,7 +63,7 @@ class AxiDma:
         return (self.s2mm, offset - S2MM_OFFSET) if offset >= S2MM_OFFSET else (self.mm2s, offset)
 
 
-class _Channel:
+class _Channel(ABC):
     """One direction. Idle is 0 until the first transfer after a start has ended, as on silicon."""
 
     def __init__(
@@ -137,8 +138,9 @@ class _Channel:
             self._active = True
             self._go()
 
+    @abstractmethod
     def _go(self) -> None:
-        raise NotImplementedError
+        """Called when a transfer is accepted; leads to `_complete` or `_fail`, now or later."""
 
     def _memory(self) -> int | None:
         """Host address of the transfer's memory; None, and a decode error, if no buffer holds all of it."""
@@ -176,8 +178,9 @@ class _Channel:
                 f"DMASR of {self._name} was read {self._polls} times while nothing runs: it has {state}"
             )
 
+    @abstractmethod
     def _stalled(self) -> str:
-        raise NotImplementedError
+        """What a transfer under way waits for."""
 
 
 class _Sender(_Channel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Surroundings:
     running: set[str] = field(default_factory=set)  # names of the blocks that compute at present
 
 
-class ControlBlock:
+class ControlBlock(ABC):
     """Registers of one block; what it does when started, `_begin` of a subclass says.
 
     A start is taken only when idle. AP_DONE and AP_READY clear on read. What goes wrong in a run is raised by each
@@ -98,9 +99,9 @@ class ControlBlock:
         self._worker.close(wait=self._spec.name not in self._around.running)
 
     # --- for subclasses ----------------------------------------------------------------------------------------------
+    @abstractmethod
     def _begin(self) -> None:
         """Called at a start; leads to `_end`, now or later."""
-        raise NotImplementedError
 
     def _waits_for(self) -> str:
         """What a started block needs from outside before it can go on; empty while it does."""

@@ -12,7 +12,7 @@ namespace a3 {
 
 constexpr int lanes = 2;   // queries that candidates are selected for at a time: a pair
 constexpr int ports = 2;   // rows that the memories of key and value give in a cycle
-constexpr int group = 16;  // rows that are scanned, or compared with the threshold, in a cycle
+constexpr int group = 16;  // rows that are filtered, or compared with the threshold, in a cycle
 constexpr int queue = 4;   // products of a column that candidate selection has ready
 
 enum Operation { op_identify = 0, op_load = 1, op_query = 2 };
