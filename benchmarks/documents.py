@@ -236,11 +236,10 @@ def host() -> str:
     found = _recorded("host_overhead.json")
     parts = (
         ("registers, start and end, one launch right after another", found["launch_us"]),
-        ("the same after packing, when caches are cold: the accelerator idles", found["idle_us"]),
-        ("the first, where the simulator gives the accelerator a thread", found["threaded_us"]),
-        ("the second, with such a thread", found["threaded_idle_us"]),
-        ("two bare Python threads, one waking the other and waiting for it", found["turn_us"]),
-        ("the same after packing", found["turn_idle_us"]),
+        ("the same after packing, when caches are cold", found["idle_us"]),
+        ("from batch to batch with two in flight: the accelerator idles", found["flight_us"]),
+        ("the first, where the accelerator runs inside the write that starts it", found["inside_us"]),
+        ("the second in that way", found["inside_idle_us"]),
         ("packing and unpacking, hidden behind the launch before", found["hidden_us"]),
         ("the accelerator, modelled", found["modelled_us"]),
     )

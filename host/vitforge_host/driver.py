@@ -16,6 +16,7 @@ from vitforge_host.blob import BlobError, read_blob
 from vitforge_host.errors import InputError
 from vitforge_host.identity import VIT
 from vitforge_host.images import as_batch
+from vitforge_host.overlay import pointer_words
 from vitforge_host.pair import check_design
 from vitforge_host.predictions import Prediction, Predictions, check_k
 from vitforge_host.schedule import UNITS
@@ -109,8 +110,7 @@ class VitAccelerator(Accelerator):
         except BaseException:
             self._free([new for new in self._buffers if all(new is not old for old in before)])
             raise
-        for unit in UNITS:
-            self._ip.write_pointer(f"blob_{unit}", blob.device_address)
+        self._ip.write_arguments(pointer_words({f"blob_{unit}": blob.device_address for unit in UNITS}))
         self._manifest, self._slots = manifest, slots
         self._free(before)
 
@@ -232,13 +232,14 @@ class VitAccelerator(Accelerator):
     # --- one launch ------------------------------------------------------------------------------------------------
     def _launch(self, slot: BatchSlot) -> None:
         self._require_idle()
-        self._ip.write_pointers(slot.pointers)
-        self._ip.write("n_steps", slot.steps)
-        self._ip.write("n_images", slot.count)
+        self._ip.write_arguments(slot.arguments)
         self._start()
 
     def _wait(self, slot: BatchSlot) -> None:
-        self._until_done(lambda: (f"{slot.count} images", f"n_steps {slot.steps}, n_images {slot.count}"))
+        settings = ("n_steps", "n_images")
+        self._until_done(
+            lambda: (f"{slot.count} images", ", ".join(f"{name} {slot.arguments[name]}" for name in settings))
+        )
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from vitforge_host.errors import HostError, OverlayError
 
 GLOBAL, ENABLED, RAISED = REGISTERS = ("GIER", "IP_IER", "IP_ISR")  # of an HLS block (UG1399)
 AP_DONE = 1 << 0
-_NAP_S = 10e-6  # and what the system adds: an interrupt takes longer to come through the loop
+_SPIN_S = 250e-6  # looks without sleep: an interrupt takes longer to come through the loop
 _LONGEST_S = 0.05  # asleep; then the control register is read in any case
 _MOST_MISSED = 3  # in a row, before it polls
 _LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class InterruptWaiter:
         self._poller = poller
         self._missed = 0
         self._pending: Any = None  # the wait that goes on in the loop
-        self._has_napped = False
+        self._is_ready = False  # to sleep
         ip.require(REGISTERS)
         try:
             self._interrupt = in_loop(lambda: Interrupt(pin))
@@ -90,13 +90,10 @@ class InterruptWaiter:
                 "node for it, or use wait='poll'"
             ) from None
         ip.write(ENABLED, AP_DONE)
-        ip.write(GLOBAL, 1)
 
     def arm(self) -> None:
-        """Take back an interrupt that was raised before."""
-        self._has_napped = False
-        if self._ip.read(RAISED) & AP_DONE:
-            self._ip.write(RAISED, AP_DONE)  # toggles
+        """The interrupt is left as it is until there is a need to sleep: a short run does without."""
+        self._is_ready = False
         if self._pending is None:
             return
         if self._pending.done():
@@ -109,11 +106,23 @@ class InterruptWaiter:
     def pause(self, elapsed_s: float) -> None:
         if self._missed >= _MOST_MISSED:
             self._poller.pause(elapsed_s)
-            return
-        if not self._has_napped:  # a short run is over then
-            self._has_napped = True
-            time.sleep(_NAP_S)
-            return
+        elif not self._is_ready:
+            if elapsed_s > _SPIN_S:
+                self._make_ready()
+            else:
+                os.sched_yield()
+        else:
+            self._sleep()
+
+    def _make_ready(self) -> None:
+        """Take back an interrupt that was raised before. The control register is to be read after that: a run that has
+        ended in between raises no other."""
+        if self._ip.read(RAISED) & AP_DONE:
+            self._ip.write(RAISED, AP_DONE)  # toggles
+        self._ip.write(GLOBAL, 1)
+        self._is_ready = True
+
+    def _sleep(self) -> None:
         if self._pending is None:
             self._pending = asyncio.run_coroutine_threadsafe(self._interrupt.wait(), _event_loop())
         try:

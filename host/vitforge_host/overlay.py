@@ -75,7 +75,7 @@ class AcceleratorIp:
         entry = overlay.ip_dict[self.name]
         self._places = {str(name): int(word["address_offset"]) // 4 for name, word in entry["registers"].items()}
         self._words = _registers(overlay, entry)
-        self._pointers: dict[str, int] = {}  # words as last written: the block keeps them
+        self._arguments: dict[str, int] = {}  # words as last written: the block keeps them
         hertz = entry["parameters"].get("FREQ_HZ")
         self.clock_mhz = float(hertz) / 1e6 if hertz else None
 
@@ -93,14 +93,11 @@ class AcceleratorIp:
     def write(self, name: str, value: int) -> None:
         self._words[self._places[name]] = int(value) & 0xFFFFFFFF
 
-    def write_pointer(self, name: str, address: int) -> None:
-        """Both halves of a 64-bit pointer argument."""
-        self.write_pointers(pointer_words({name: address}))
-
-    def write_pointers(self, words: Mapping[str, int]) -> None:
-        """Of `pointer_words`, those that differ from what was written last."""
-        written = self._pointers
-        for name, word in words.items():
+    def write_arguments(self, words: Mapping[str, int]) -> None:
+        """Input arguments of 32 bits, and halves of pointers as `pointer_words` gives them, if they are to change."""
+        written = self._arguments
+        for name, value in words.items():
+            word = int(value) & 0xFFFFFFFF
             if written.get(name) != word:
                 self._words[self._places[name]] = word
                 written[name] = word

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from vitforge_host.accelerator import PAUSE_S, Accelerator
 from vitforge_host.errors import InputError, TransferError
+from vitforge_host.overlay import pointer_words
 from vitforge_host.packet_dma import PacketDma
 
 _SHORT, _LONG = 1 << 0, 1 << 1  # bits of status
@@ -100,10 +101,9 @@ class PacketRunner(Accelerator):
         except TransferError:
             self._dma.reset()
             raise
-        for name in self._registers.pointers:
-            self._ip.write_pointer(name, launch.pointers.get(name, 0))
-        for name in self._registers.inputs:
-            self._ip.write(name, launch.arguments.get(name, 0))
+        pointers = {name: launch.pointers.get(name, 0) for name in self._registers.pointers}
+        arguments = {name: launch.arguments.get(name, 0) for name in self._registers.inputs}
+        self._ip.write_arguments(pointer_words(pointers) | arguments)
         self._start()
 
     def _finish(self, launch: Launch) -> dict[str, int]:

@@ -36,8 +36,10 @@ class BatchSlot:
 
     Attributes
     ----------
-    pointers : mapping
-        Registers of its pointer arguments, by name, with what they hold in a launch; the blob's are not among them.
+    arguments : mapping
+        Registers of a launch, by name, with what they are to hold; the blob's pointers are not among them.
+    count : int
+        Images that it holds.
     """
 
     def __init__(self, allocate: Allocate, manifest: Mapping[str, Any], batch: int, transferring: Stopwatch) -> None:
@@ -54,9 +56,8 @@ class BatchSlot:
         self._words[:] = POISON
         addresses = {f"list_{unit}": buffer.device_address for unit, buffer in self.lists.items()}
         addresses |= {"images": self.images.device_address, "logits": self.logits.device_address}
-        self.pointers = pointer_words(addresses)
+        self.arguments = pointer_words(addresses) | {"n_steps": 0, "n_images": 0}
         self.count = 0
-        self.steps = 0
         self._planned = 0
 
     def load(self, images: NDArray[np.uint8]) -> None:
@@ -69,7 +70,7 @@ class BatchSlot:
         with self._transferring:
             self.images[:count].flush()
             self.logits.flush()
-        self.count = count
+        self.count = self.arguments["n_images"] = count
 
     def collect(self) -> NDArray[np.int32]:
         """Results of the finished batch, (n, classes) or (n, tokens, channels) int32.
@@ -95,7 +96,7 @@ class BatchSlot:
         return np.ascontiguousarray(results)
 
     def _plan(self, count: int) -> None:
-        lists, self.steps = chunk_lists(self._manifest, count)
+        lists, self.arguments["n_steps"] = chunk_lists(self._manifest, count)
         for unit, buffer in self.lists.items():
             entries = lists[unit]
             if len(entries) > len(buffer):

@@ -15,6 +15,7 @@ import pytest
 from pynq import Device
 
 from vitforge.boards import load_board
+from vitforge.csim.headers import capi_include
 from vitforge.deploy.a3_overlay import write_a3_overlay
 from vitforge.deploy.overlay import write_overlay
 from vitforge.design.a3 import A3Design
@@ -93,7 +94,8 @@ def compile_fake(tmp_path_factory: pytest.TempPathFactory, design: Design) -> Co
 
 def compile_once(source: Path, flags: list[str], library: Path) -> Path:
     if not library.exists():
-        command = ["g++", "-shared", "-fPIC", "-O1", *flags, str(source), "-o", str(library)]
+        include = f"-I{capi_include()}"
+        command = ["g++", "-shared", "-fPIC", "-pthread", "-O1", include, *flags, str(source), "-o", str(library)]
         subprocess.run(command, check=True, capture_output=True, text=True)
     return library
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "vitforge_csim/runner_api.hpp"
+
 #ifndef SLEEP_US
 #define SLEEP_US 0
 #endif
@@ -169,4 +171,10 @@ extern "C" long long vitforge_sim(const void* in, long long in_bytes, void* out,
     std::memcpy(out, results.data(), *out_bytes);
     *out_bytes += EXTRA_BYTES;
     return *out_bytes > capacity ? fail("no room for the results") : cycles < 0 ? cycles : (regs[CYCLES] = cycles);
+}
+
+extern "C" int vitforge_sim_start(const void* in, long long in_bytes, void* out, long long capacity, long long* out_bytes,
+                                  unsigned* regs) {
+    return vitforge_csim::beside([=] { return vitforge_sim(in, in_bytes, out, capacity, out_bytes, regs); },
+                                 vitforge_sim_error);
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <unistd.h>
 
+#include "vitforge_csim/runner_api.hpp"
+
 #ifndef SLEEP_US
 #define SLEEP_US 0
 #endif
@@ -87,4 +89,16 @@ extern "C" long long vitforge_sim(const void* list_ln1, const void* list_nsa, co
         pixel += image + 1 < n_images ? ROWS * ROW_BYTES : 0;
     }
     return 1000LL * n_images;
+}
+
+extern "C" int vitforge_sim_start(const void* list_ln1, const void* list_nsa, const void* list_ln2, const void* list_nmp,
+                                  const void* blob_ln1, const void* blob_nsa, const void* blob_ln2, const void* blob_nmp,
+                                  const void* images, void* logits, int n_steps, int n_images, unsigned* magic,
+                                  unsigned* version, unsigned* hash_lo, unsigned* hash_hi) {
+    return vitforge_csim::beside(
+        [=] {
+            return vitforge_sim(list_ln1, list_nsa, list_ln2, list_nmp, blob_ln1, blob_nsa, blob_ln2, blob_nmp, images,
+                                logits, n_steps, n_images, magic, version, hash_lo, hash_hi);
+        },
+        vitforge_sim_error);
 }

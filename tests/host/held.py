@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class Held:
     """What this process holds."""
 
     files: frozenset[tuple[str, str]]  # descriptor and what it is
-    threads: frozenset[threading.Thread]
+    threads: frozenset[tuple[str, str]]  # number and name, of Python and others
     libraries: frozenset[str]  # paths of the private copies that are mapped
     objects: int  # that the garbage collector knows
     resident: int  # bytes
@@ -34,7 +35,7 @@ class Held:
         maps = Path("/proc/self/maps").read_text().splitlines()
         return cls(
             files=frozenset(_open_files()),
-            threads=frozenset(threading.enumerate()),
+            threads=threads(),
             libraries=frozenset(line.split(maxsplit=5)[5] for line in maps if "vitforge-sim-" in line),
             objects=len(gc.get_objects()),
             resident=int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
@@ -48,6 +49,28 @@ class Held:
         """
         names = ("files", "threads", "libraries")
         return {name: list(getattr(self, name) - getattr(start, name)) for name in names}
+
+
+def threads() -> frozenset[tuple[str, str]]:
+    """Number and name of each thread of this process."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found.append((task.name, (task / "comm").read_text().strip()))
+    return frozenset(found)
+
+
+def simulations() -> frozenset[tuple[str, str]]:
+    """The threads of simulated blocks."""
+    return frozenset(thread for thread in threads() if thread[1] == "vitforge-sim")
+
+
+def wait_until(happened: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """Return when something that takes less than a millisecond has happened; fails after ``limit_s``."""
+    deadline = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def _open_files() -> list[tuple[str, str]]:

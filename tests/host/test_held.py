@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from host.held import CYCLES, WARM_UP, check_cycles
+from host.held import CYCLES, WARM_UP, check_cycles, simulations, wait_until
 from vitforge_host import AcceleratorTimeout, VitAccelerator
 from vitforge_host.sim import SimDevice
 
@@ -64,11 +64,11 @@ def test_a_run_given_up_before_may_end_in_between(
     device: SimDevice, make_overlay: Callable[..., str], blob_path: Path, images: Any
 ) -> None:
     others = SimDevice("others", ddr_bytes=1 << 24)
-    before = set(threading.enumerate())
+    before = simulations()
     with VitAccelerator(make_overlay("others", SLEEP_US=300_000), blob_path, others, timeout_s=0.05) as accelerator:
         with pytest.raises(AcceleratorTimeout):
             accelerator.logits(images)
-        (run,) = (new for new in set(threading.enumerate()) - before if new.name.startswith("sim-"))
+        (run,) = simulations() - before
     others.close()  # the thread is to end with its run
     del others, accelerator
-    check_cycles(device, last_of(WARM_UP + CYCLES, run.join))
+    check_cycles(device, last_of(WARM_UP + CYCLES, lambda: wait_until(lambda: run not in simulations())))

@@ -64,7 +64,7 @@ def build_shared(
     Raises ToolError if there is no compiler, or the sources do not compile (first error line, and where the log is).
     """
     flags = _flags(defines, opt, std)
-    return _build(sources, headers, include_dirs, f"{name}.so", (*CODE, *flags), ("-shared",), cache_dir)
+    return _build(sources, headers, include_dirs, f"{name}.so", (*CODE, *flags), ("-shared", "-pthread"), cache_dir)
 
 
 def build_executable(

@@ -28,7 +28,7 @@ class HeaderSet:
     flags: tuple[str, ...] = ()
 
 
-def _interface() -> Path:
+def capi_include() -> Path:
     """Our C interface helpers, which work with either set."""
     return data_dir("vitis") / "csim" / "capi"
 
@@ -36,7 +36,7 @@ def _interface() -> Path:
 def own_headers() -> HeaderSet:
     """Our headers: native integers, and an error for every read of an empty stream, leftover or value out of range."""
     include = data_dir("vitis") / "csim" / "include"
-    return HeaderSet(name="vitforge", include_dirs=(include, _interface()), origin="vitforge")
+    return HeaderSet(name="vitforge", include_dirs=(include, capi_include()), origin="vitforge")
 
 
 def find_amd_headers() -> HeaderSet:
@@ -48,7 +48,7 @@ def find_amd_headers() -> HeaderSet:
         if all((directory / name).is_file() for name in _NEEDED):
             # They read members before they are set, which g++ sees and warns about at -O2.
             flags = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
-            return HeaderSet(name="amd", include_dirs=(directory, _interface()), origin=origin, flags=flags)
+            return HeaderSet(name="amd", include_dirs=(directory, capi_include()), origin=origin, flags=flags)
         if origin == f"${OVERRIDE}":
             raise ToolError(f"{origin} is {directory}, which has no {' and '.join(_NEEDED)}; point it at AMD's headers")
     raise ToolError(

@@ -145,7 +145,7 @@ class _Channel(ABC):
     def _memory(self) -> int | None:
         """Host address of the transfer's memory; None, and a decode error, if no buffer holds all of it."""
         try:
-            return self._around.resolve(self._address, self._length, self._name)
+            return self._around.memory.resolve(self._address, self._length, self._name)
         except BusError as error:
             _LOG.warning("DMADecErr: %s", error)
             self._fail(DECODE_ERROR)
@@ -172,7 +172,7 @@ class _Channel(ABC):
     def _watch(self) -> None:
         """Turn polling that cannot end into an exception."""
         self._polls += 1
-        if self._polls > self._around.idle_polls and not self._around.running:
+        if self._polls > self._around.idle_polls and not self._around.running.blocks:
             state = self._stalled() if self._active else "no transfer under way; reset it after an error, and start one"
             raise WatchdogError(
                 f"DMASR of {self._name} was read {self._polls} times while nothing runs: it has {state}"

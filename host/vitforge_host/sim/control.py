@@ -6,16 +6,18 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
-from vitforge_host.errors import SimulationError, WatchdogError
+from vitforge_host.errors import KernelFault, SimulationError, WatchdogError
+from vitforge_host.sim.arena import Arena
+from vitforge_host.sim.beside import Beside
+from vitforge_host.sim.kernel import CsimFunction
 from vitforge_host.sim.manifest import IpSpec
-from vitforge_host.sim.worker import Worker
 
-CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
+CTRL, GIER, IER, ISR, ARGUMENTS = 0x00, 0x04, 0x08, 0x0C, 0x10  # the last: the first of them
 START, DONE, IDLE, READY, AUTO_RESTART = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 
 
@@ -23,19 +25,17 @@ START, DONE, IDLE, READY, AUTO_RESTART = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 class Surroundings:
     """What an IP needs of its board.
 
-    ``resolve(address, nbytes, what)`` gives the host address behind a physical one, which stays as long as
-    ``changes()`` does; ``busy(cycles)`` accounts time.
+    ``busy(cycles)`` accounts time.
     """
 
-    resolve: Callable[[int, int, str], int]
-    changes: Callable[[], int]
+    memory: Arena
     busy: Callable[[int], None]
     run_mode: str  # "thread" or "sync"
     idle_polls: int  # status reads while nothing runs, without a write between them, that the watchdog allows
     run_limit_s: float  # seconds that one run may take while it is polled [s of the machine that simulates]
     lock: AbstractContextManager[object] = field(default_factory=threading.RLock)  # over the state of all IPs
     interrupt: Callable[[str, bool], None] = lambda pin, level: None  # sets an interrupt pin by its full name
-    running: set[str] = field(default_factory=set)  # names of the blocks that compute at present
+    running: Beside = field(default_factory=Beside)  # the blocks that compute at present
 
 
 class ControlBlock(ABC):
@@ -45,23 +45,27 @@ class ControlBlock(ABC):
     CTRL read until the next start.
     """
 
-    def __init__(self, spec: IpSpec, surroundings: Surroundings) -> None:
+    def __init__(self, spec: IpSpec, function: CsimFunction, surroundings: Surroundings) -> None:
         self._spec = spec
+        self._function = function
         self._around = surroundings
-        self._words: dict[int, int] = {}
+        self._is_beside = surroundings.run_mode == "thread"
+        self._words: dict[int, int] = {}  # what was written, by offset
+        self._results: Callable[[], Mapping[str, int]] = dict  # outputs of the last run, by name
         self._pin = f"{spec.name}/interrupt"
-        self._outputs = {a.offset: a for a in spec.arguments if a.kind == "out32"}
+        self._outputs = {a.offset: a.name for a in spec.arguments if a.kind == "out32"}
         self._pointers = {
             a.name: (a.offset, a.min_bytes, a.times, f"argument {a.name} of {spec.name}")
             for a in spec.arguments
             if a.kind == "ptr"
         }
-        self._valid = {a.offset + 4: False for a in self._outputs.values()}
+        self._valid = dict.fromkeys((offset + 4 for offset in self._outputs), False)
         self._lock = surroundings.lock
-        self._worker = Worker(f"sim-{spec.name}")
+        self._after: Callable[[int], None] | None = None  # what follows the run that goes on, given its cycles
         self._started = False
         self._sticky = 0  # DONE and READY not yet read
         self._interrupts = 0  # IP_ISR
+        self._level = False  # of the interrupt pin
         self._failure: Exception | None = None
         self._polls = 0
         self._started_at = 0.0
@@ -77,26 +81,42 @@ class ControlBlock(ABC):
             with self._lock:
                 valid, self._valid[offset] = self._valid[offset], False
             return int(valid)
+        if offset in self._outputs:
+            return self._results().get(self._outputs[offset], 0)
         return self._words.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
         """A 32-bit register; writes to outputs are ignored, as the bus ignores them."""
         self._polls = 0
-        if offset == CTRL:
+        if offset >= ARGUMENTS:
+            if offset not in self._outputs and offset not in self._valid:
+                self._words[offset] = value
+        elif offset == CTRL:
             if value & AUTO_RESTART:
                 raise SimulationError(f"{self._spec.name}: AUTO_RESTART is not simulated; start each run by itself")
             if value & START and not self._started:
                 self._start()
-        elif offset == ISR:
-            self._interrupts ^= value & 3
-        elif offset not in self._outputs and offset not in self._valid:
-            self._words[offset] = value
-        if offset in (GIER, IER, ISR):
+        else:
+            if offset == ISR:
+                self._interrupts ^= value & 3
+            else:
+                self._words[offset] = value
             self._drive_interrupt()
+
+    def settle(self) -> None:
+        """Take over a run that has ended."""
+        with self._lock:
+            if self._after is not None and self._is_beside and self._function.ended.value:
+                self._conclude(self._function.result)
+
+    def expect(self) -> None:
+        """A start is near: its thread comes up for it."""
+        if self._is_beside and not self._started:
+            self._function.expect()
 
     def close(self) -> None:
         """End its thread; a run that goes on is left to itself."""
-        self._worker.close(wait=self._spec.name not in self._around.running)
+        self._function.close()
 
     # --- for subclasses ----------------------------------------------------------------------------------------------
     @abstractmethod
@@ -111,33 +131,39 @@ class ControlBlock(ABC):
         """Host address behind a pointer argument; all that ``scalars`` (i32 by name) make it read must be there."""
         offset, min_bytes, times, what = self._pointers[argument]
         address = self._words.get(offset, 0) | self._words.get(offset + 4, 0) << 32
-        return self._around.resolve(address, max(min_bytes * scalars[times] if times else min_bytes, 1), what)
+        return self._around.memory.resolve(address, max(min_bytes * scalars[times] if times else min_bytes, 1), what)
 
-    def _compute(self, run: Callable[[], Callable[[], None]]) -> None:
-        """Call ``run`` inside this register write, or in the thread of the block, and then what it returns."""
+    def _compute(self, arguments: Sequence[object], after: Callable[[int], None]) -> None:
+        """Run inside this register write, or in the thread of the block, and then call ``after`` with the cycles."""
         self._started_at = time.monotonic()
-        self._around.running.add(self._spec.name)
+        if not self._is_beside:
+            self._after = after
+            self._around.running.begin(self)
+            self._conclude(lambda: self._function.call(*arguments))
+            return
+        try:
+            with self._lock:  # or somebody who looks would take the end of the last run for that of this one
+                self._function.start(*arguments)
+                self._after = after
+                self._around.running.begin(self)
+        except SimulationError as error:
+            self._end(failure=error)
 
-        def whole() -> None:
-            try:
-                after = run()
-            except Exception as error:  # reported to whoever polls, as a hung bus would be
-                after = partial(self._end, {}, error)
-            with self._lock:
-                self._around.running.discard(self._spec.name)
-                after()
+    def _conclude(self, cycles: Callable[[], int]) -> None:
+        after, self._after = self._after, None
+        assert after is not None
+        try:
+            follow = partial(after, cycles())
+        except KernelFault as error:  # reported to whoever polls, as a hung bus would be
+            follow = partial(self._end, failure=error)
+        self._around.running.end(self)
+        follow()
 
-        if self._around.run_mode == "sync":
-            whole()
-        else:
-            self._worker.call(whole)
-
-    def _end(self, outputs: dict[str, int], failure: Exception | None = None) -> None:
+    def _end(self, results: Callable[[], Mapping[str, int]] | None = None, failure: Exception | None = None) -> None:
         with self._lock:
-            for argument in self._outputs.values():
-                if argument.name in outputs:
-                    self._words[argument.offset] = outputs[argument.name]
-                    self._valid[argument.offset + 4] = True
+            if results is not None:
+                self._results = results
+                self._valid = dict.fromkeys(self._valid, True)
             self._failure = failure
             self._sticky = DONE | READY
             self._interrupts |= self._words.get(IER, 0) & 3
@@ -146,7 +172,11 @@ class ControlBlock(ABC):
         self._drive_interrupt()
 
     def _drive_interrupt(self) -> None:
-        self._around.interrupt(self._pin, bool(self._words.get(GIER, 0) & 1 and self._interrupts))
+        with self._lock:
+            level = bool(self._words.get(GIER, 0) & 1 and self._interrupts)
+            if level != self._level:
+                self._level = level
+                self._around.interrupt(self._pin, level)
 
     # --- CTRL --------------------------------------------------------------------------------------------------------
     def _read_control(self) -> int:
@@ -154,7 +184,10 @@ class ControlBlock(ABC):
             if self._failure is not None:
                 raise self._failure
             sticky, self._sticky = self._sticky, 0
-            self._watch(sticky)
+            if sticky:
+                self._polls = 0
+            else:
+                self._watch()
             return sticky | (START if self._started else IDLE)
 
     def _start(self) -> None:
@@ -163,17 +196,12 @@ class ControlBlock(ABC):
             self._sticky = 0
             self._failure = None
         self.runs += 1
-        if self._around.run_mode == "thread":
-            self._worker.wake()
         self._begin()
 
-    def _watch(self, sticky: int) -> None:
+    def _watch(self) -> None:
         """Turn polling that cannot end into an exception."""
-        if sticky:
-            self._polls = 0
-            return
         self._polls += 1
-        if self._around.running:
+        if self._around.running.blocks:
             self._watch_time()
         elif self._polls > self._around.idle_polls:
             lacks = self._waits_for() if self._started else ""

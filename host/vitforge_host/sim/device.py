@@ -20,6 +20,7 @@ from vitforge_host import sim
 from vitforge_host.errors import OverlayError, SimulationError
 from vitforge_host.sim.address import WORD, AddressMap, RegArray
 from vitforge_host.sim.arena import Arena
+from vitforge_host.sim.beside import Beside
 from vitforge_host.sim.control import ControlBlock, Surroundings
 from vitforge_host.sim.interrupts import InterruptNet
 from vitforge_host.sim.manifest import read_manifest
@@ -95,7 +96,7 @@ class SimDevice(Device):
         self._ddr_bytes = ddr_bytes
         self._ps_family = ""
         self._ps: ProcessingSystem | None = None
-        self._bus = AddressMap()
+        self._bus = AddressMap(Beside())
         self._regions: list[str] = []  # names of the overlay's on the bus
         self._blocks: list[ControlBlock] = []
         self._memory: SimMemory | None = None
@@ -136,21 +137,21 @@ class SimDevice(Device):
         addressed = {name: entry for name, entry in parser.ip_dict.items() if "phys_addr" in entry}
         idle_polls, run_limit_s = self._limits
         lock = threading.RLock()
-        net = InterruptNet(parser.interrupt_pins, parser.interrupt_controllers, lock)
-        arena = self.default_memory.arena
+        net = InterruptNet(parser.interrupt_pins, parser.interrupt_controllers, lock, self._bus.running)
         around = Surroundings(
-            arena.resolve,
-            lambda: arena.changes,
+            self.default_memory.arena,
             self._account,
             self.run_mode,
             idle_polls,
             run_limit_s,
             lock,
             net.drive,
+            self._bus.running,
         )
         models = build_models(manifest, addressed, around, net.controllers)
         self.close()
         self._blocks = [model for model in models.values() if isinstance(model, ControlBlock)]
+        self._bus.running.watchers.clear()
         self._bus.remove(self._regions)
         self._regions = list(addressed)
         for name, entry in addressed.items():
@@ -228,6 +229,9 @@ class SimDevice(Device):
 
     def flush(self, bo: Any, offset: int, vaddr: int, nbytes: int) -> None:
         bo.flush(offset, nbytes)
+        self._bus.running.settle()
+        for block in self._blocks:
+            block.expect()
 
     def invalidate(self, bo: Any, offset: int, vaddr: int, nbytes: int) -> None:
         bo.invalidate(offset, nbytes)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from vitforge_host.errors import BusError
@@ -18,37 +18,34 @@ class HlsIP(ControlBlock):
     """A block whose run is one call of its csim function, with the host addresses behind its pointers."""
 
     def __init__(self, spec: IpSpec, kernel: KernelFunction, surroundings: Surroundings) -> None:
-        super().__init__(spec, surroundings)
+        super().__init__(spec, kernel, surroundings)
         self._kernel = kernel
         self._scalars = {a.name: a.offset for a in spec.arguments if a.kind == "i32"}
-        halves = (offset + half for offset, *_ in self._pointers.values() for half in (0, 4))
-        self._inputs = (*self._scalars.values(), *halves)
-        self._bound: dict[tuple[int, ...], Callable[[], Callable[[], None]]] = {}  # by allocations and arguments
+        self._bound: dict[tuple[int, ...], tuple[Sequence[object], Callable[[int], None]]] = {}  # by what it is given
 
     def _begin(self) -> None:
         """The block takes over its arguments as it starts, and so they are checked in the write that starts it."""
-        arguments = (self._around.changes(), *[self._words.get(offset, 0) for offset in self._inputs])
-        run = self._bound.get(arguments)
-        if run is None:
+        given = (self._around.memory.changes, *self._words.values())
+        bound = self._bound.get(given)
+        if bound is None:
             try:
-                run = self._bind()
+                bound = self._bind()
             except BusError as error:
-                self._end({}, error)
+                self._end(failure=error)
                 return
             if len(self._bound) == _MOST_BOUND:
                 self._bound.clear()
-            self._bound[arguments] = run
-        self._compute(run)
+            self._bound[given] = bound
+        self._compute(*bound)
 
-    def _bind(self) -> Callable[[], Callable[[], None]]:
+    def _bind(self) -> tuple[Sequence[object], Callable[[int], None]]:
         scalars = {name: signed(self._words.get(offset, 0)) for name, offset in self._scalars.items()}
         values = scalars | {name: self._address(name, scalars) for name in self._pointers}
-        kernel = self._kernel.bind([values.get(argument.name, 0) for argument in self._spec.arguments])
-        return partial(self._run, kernel, scalars)
+        arguments = self._kernel.arguments([values.get(argument.name, 0) for argument in self._spec.arguments])
+        model = self._spec.cycles
+        uncounted = 0 if model is None else model.cycles(scalars)  # where the library does not count them
+        return arguments, partial(self._finish, uncounted)
 
-    def _run(self, kernel: Callable[[], tuple[int, dict[str, int]]], scalars: dict[str, int]) -> Callable[[], None]:
-        cycles, outputs = kernel()
-        if not cycles and self._spec.cycles is not None:
-            cycles = self._spec.cycles.cycles(scalars)
-        self._around.busy(cycles)
-        return partial(self._end, outputs)
+    def _finish(self, uncounted: int, cycles: int) -> None:
+        self._around.busy(cycles or uncounted)
+        self._end(self._kernel.outputs)

@@ -12,31 +12,55 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from vitforge_host.sim.beside import Beside
+
 AXI_INTC = "xilinx.com:ip:axi_intc"
 ISR, IPR, IER, IAR, SIE, CIE, MER = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14, 0x1C
+_SHORTEST_S, _LONGEST_S = 50e-6, 2e-3
 
 
 class SimUio:
-    """Passes the line of one controller on to the event loops that wait for it; each event is told once."""
+    """Passes the line of one controller on to the event loops that wait for it; each event is told once.
 
-    def __init__(self) -> None:
+    A block that computes raises no interrupt until somebody looks at it. For those who wait that is done here, in their
+    loops, after pauses that grow from `_SHORTEST_S` to `_LONGEST_S`.
+    """
+
+    def __init__(self, running: Beside, lock: AbstractContextManager[object]) -> None:
+        self._running = running
+        self._lock = lock
         self._waiting: list[tuple[asyncio.AbstractEventLoop, Any]] = []
         self._level = False
 
     def add_event(self, event: Any, number: int) -> None:
         """As ``pynq.uio.UioController``: call ``event.set`` in this thread's loop when the line is high."""
-        self._waiting.append((asyncio.get_event_loop(), event))
-        self.drive(self._level)
+        loop = asyncio.get_event_loop()
+        with self._lock:
+            self._running.watchers.add(self)
+            self._waiting.append((loop, event))
+            self.drive(self._level)
+        self._look(loop, _SHORTEST_S)
 
     def drive(self, level: bool) -> None:
-        """Set the line."""
+        """Set the line; whoever calls it holds the lock of the board."""
         self._level = level
-        if not level:
+        if not level or not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
+        self._running.watchers.discard(self)
         for loop, event in waiting:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
+
+    def watch(self) -> None:
+        """A block begins to compute."""
+        for loop in {loop for loop, _ in self._waiting if not loop.is_closed()}:
+            loop.call_soon_threadsafe(self._look, loop, _SHORTEST_S)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, pause_s: float) -> None:
+        self._running.settle()
+        if self._running.blocks and any(waiting is loop for waiting, _ in self._waiting):
+            loop.call_later(pause_s, self._look, loop, min(2 * pause_s, _LONGEST_S))
 
 
 class AxiIntc:
@@ -92,9 +116,10 @@ class InterruptNet:
         pins: Mapping[str, Mapping[str, Any]],
         controllers: Mapping[str, Mapping[str, Any]],
         lock: AbstractContextManager[object],
+        running: Beside,
     ) -> None:
         self._pins = {name: (entry["controller"], int(entry["index"])) for name, entry in pins.items()}
-        self._lines = {int(entry["raw_irq"]): SimUio() for entry in controllers.values()}
+        self._lines = {int(entry["raw_irq"]): SimUio(running, lock) for entry in controllers.values()}
         self.controllers = {
             name: AxiIntc(self._lines[int(entry["raw_irq"])], lock) for name, entry in controllers.items()
         }

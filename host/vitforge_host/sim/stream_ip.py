@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from vitforge_host.errors import BusError
 from vitforge_host.sim.control import ControlBlock, Surroundings
-from vitforge_host.sim.kernel import StreamFunction
+from vitforge_host.sim.kernel import PacketRun, StreamFunction
 from vitforge_host.sim.manifest import IpSpec, StreamSpec
 from vitforge_host.sim.stream import Stream
 
@@ -21,7 +22,7 @@ class StreamIP(ControlBlock):
     def __init__(
         self, spec: IpSpec, kernel: StreamFunction, surroundings: Surroundings, inward: Stream, outward: Stream
     ) -> None:
-        super().__init__(spec, surroundings)
+        super().__init__(spec, kernel, surroundings)
         self._kernel = kernel
         self._inward, self._outward = inward, outward
         self._awaits_packet = False
@@ -33,7 +34,7 @@ class StreamIP(ControlBlock):
             if self._awaits_packet:
                 self._advance()
             else:
-                self._compute(partial(self._run, b""))
+                self._run(b"")
 
     def _needs_packet(self) -> bool:
         assert isinstance(self._spec.stream, StreamSpec)
@@ -45,14 +46,24 @@ class StreamIP(ControlBlock):
         taken = self._inward.take() if self._awaits_packet else None
         if taken is not None:
             self._awaits_packet = False
-            self._compute(partial(self._run, taken[0]))
+            self._run(taken[0])
 
-    def _run(self, packet: bytes) -> Callable[[], None]:
+    def _run(self, packet: bytes) -> None:
         inputs = self._inputs()
-        cycles, outputs, result = self._kernel(packet, inputs, self._memories(inputs))
+        try:
+            run = self._kernel.packet_run(packet, inputs, self._memories(inputs))
+        except BusError as error:
+            self._end(failure=error)
+        else:
+            self._compute(run.arguments, partial(self._finish, run))
+
+    def _finish(self, run: PacketRun, cycles: int) -> None:
         self._around.busy(cycles)
-        end = partial(self._end, outputs)
-        return partial(self._send, result, end) if result else end
+        result = run.packet()
+        if result:
+            self._send(result, partial(self._end, run.outputs))
+        else:
+            self._end(run.outputs)
 
     def _send(self, packet: bytes, end: Callable[[], None]) -> None:
         with self._lock:
