@@ -93,8 +93,20 @@ def test_pictures_of_each_kernel(pages: dict[str, str]) -> None:
         *both,
         *("Roofline", "Timeline", "Accuracy of the integers", "Loops", "What is missing"),
     ]
-    assert headings(pages["a3"]) == [*both, "Loops", "What is missing"]
+    assert headings(pages["a3"]) == [*both, "Roofline", "Loops", "What is missing"]
     assert headings(pages["sparse_matmul"]) == [*both, "Roofline", "Loops", "What is missing"]
+
+
+@pytest.mark.parametrize("kernel", ["vit", "a3", "sparse_matmul"])
+def test_no_kernel_is_above_its_roof(pages: dict[str, str], kernel: str) -> None:
+    """What its picture says in words: neither faster than all multipliers nor than DDR."""
+    (caption,) = re.findall(r"<figcaption>(Flat part.*?)</figcaption>", pages[kernel], re.S)
+    peak, bandwidth, *points = (
+        float(number.replace(",", "")) for number in re.findall(r"([\d,.]+) (?:GOPS|GB/s|operations a byte)", caption)
+    )
+    assert len(points) >= 2
+    for speed, intensity in zip(points[::2], points[1::2], strict=True):
+        assert 0 < speed <= min(peak, intensity * bandwidth)
 
 
 def test_the_block_design_shows_what_is_joined(pages: dict[str, str]) -> None:

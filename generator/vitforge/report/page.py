@@ -19,9 +19,9 @@ from vitforge.report.pictures import (
     Roofline,
     Timeline,
     resource_picture,
-    roofline,
     timeline_picture,
 )
+from vitforge.report.roof import kernel_roofline
 from vitforge.report.sqnr import SqnrPicture, sqnr_picture
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -92,7 +92,7 @@ def render_page(result: ProjectReport, directory: Path, progress: Progress) -> s
         report=result,
         figures=_figures(result),
         resources=resource_picture(result, design["board"]),
-        roof=_roofline(result, directory, design),
+        roof=kernel_roofline(result, directory, design),
         timeline=line,
         timeline_of="one half-layer step in steady state, simulated",
         blocks=diagram(handoff, _processes(design)),
@@ -126,7 +126,6 @@ _FIGURES = {
     "dsp": ("DSPs", "{:,.0f}"),
     "limited_by": ("limits the rate", "{}"),
 }
-_CASES = {"dense": "dense", "structured_50_two_of_four": "half of it pruned, and 2:4"}  # of sparse_matmul
 _UNITS = {"ln1": "layer norm 1", "nsa": "attention array", "ln2": "layer norm 2", "nmp": "MLP array", "ddr": "DDR"}
 
 
@@ -148,28 +147,6 @@ def _figures(result: ProjectReport) -> tuple[tuple[str, str], ...]:
     if timing:
         found.append(("worst slack after implementation", f"{timing['worst_slack_ns']:+.3f} ns"))
     return tuple(found)
-
-
-def _roofline(result: ProjectReport, directory: Path, design: dict[str, Any]) -> Roofline | None:
-    """Of kernels whose speed rests on DDR, on boards whose bandwidth is known."""
-    ddr, clock, figures = design["board"]["ddr_gbps"], result.predicted["clock_mhz"], result.predicted
-    if ddr is None:
-        return None
-    if result.kernel == "vit" and "fps" in figures:
-        folding = design["folding"]
-        macs = (folding["tt_nsa"] + folding["tt_nmp"]) * folding["tc"] * folding["tk"]
-        work = 2 * figures["macs_per_image"]
-        point = ("the model", work / figures["ddr_bytes_per_image"], work * figures["fps"] / 1e9)
-        return roofline(2 * macs * clock / 1e3, ddr, [point])
-    if result.kernel == "sparse_matmul":
-        cases = json.loads((directory / "report" / "estimate.json").read_text())["cases"]
-        points = [
-            (_CASES[name], 2 * case["macs"] / case["ddr_bytes"], 2 * case["macs_per_cycle"] * clock / 1e3)
-            for name, case in cases.items()
-            if name in _CASES
-        ]
-        return roofline(2 * figures["array_macs_per_cycle"] * clock / 1e3, ddr, points)
-    return None
 
 
 def _half_layer(directory: Path, progress: Progress) -> Timeline:
