@@ -58,16 +58,15 @@ def test_the_processor_sleeps_until_the_interrupt(wired: Callable[..., VitAccele
 
 @pytest.mark.parametrize("sleep_us", [0, 150, 250, 350, 700])
 def test_no_end_is_missed_around_the_moment_it_falls_asleep(
-    wired: Callable[..., VitAccelerator], images: np.ndarray, sleep_us: int
+    wired: Callable[..., VitAccelerator], images: np.ndarray, sleep_us: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missed interrupt would cost 50 ms."""
+    """An interrupt that is missed costs the longest sleep, which is made long here."""
+    monkeypatch.setattr("vitforge_host.interrupts._LONGEST_S", 4.0)
     with wired({"SLEEP_US": sleep_us}) as accelerator:
-        times = []
         for _ in range(60):
             started = time.perf_counter()
             accelerator.logits(images[:1])
-            times.append(time.perf_counter() - started)
-        assert sum(taken >= 0.05 for taken in times) == 0
+            assert time.perf_counter() - started < 2.0
 
 
 def test_it_works_inside_a_running_event_loop(
