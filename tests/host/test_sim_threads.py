@@ -184,3 +184,23 @@ def test_threads_of_the_host_may_look_at_once(board: Callable[..., Any], thread_
     for looker in lookers:
         looker.join()
     assert not failures and each > 0 and thread_device.cycles == 101 * each
+
+
+def test_a_board_may_be_closed_while_another_thread_starts_runs(
+    board: Callable[..., Any], thread_device: SimDevice, new_threads: New
+) -> None:
+    setup = board()
+    stop = threading.Event()
+
+    def close() -> None:
+        while not stop.is_set():
+            thread_device.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    for _ in range(200):
+        run(setup.ip)
+    stop.set()
+    closer.join()
+    thread_device.close()
+    assert thread_device.cycles == 200 * 7000 and not new_threads()

@@ -29,9 +29,8 @@ class Runner {
         const std::lock_guard<std::mutex> lock(mutex_);
         run_ = std::move(run);
         read_message_ = message;
-        stops_ = false;
         ended_ = 0;
-        if (!is_alive_ && !begin_thread()) {
+        if (!is_alive_ && !begin_thread()) {  // one that is told to stop still takes this run
             ended_ = 1;
             return false;
         }
@@ -51,13 +50,14 @@ class Runner {
 
     // The thread ends, after a run that goes on; `waits` for that.
     void stop(bool waits) {
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            stops_ = true;
-            changed_.notify_one();
-        }
-        if (waits) {
-            join();
+        std::unique_lock<std::mutex> lock(mutex_);
+        stops_ = true;
+        changed_.notify_one();
+        if (waits && is_joinable_) {
+            is_joinable_ = false;
+            const pthread_t thread = thread_;
+            lock.unlock();
+            pthread_join(thread, nullptr);
         }
     }
 
@@ -74,7 +74,10 @@ class Runner {
   private:
     bool begin_thread() {
         const std::size_t stack_bytes = std::size_t(256) << 20;  // reserved: kernels keep their memories on it
-        join();  // one that was told to stop
+        if (is_joinable_) {
+            pthread_join(thread_, nullptr);  // of one that has stopped
+        }
+        stops_ = false;
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -86,13 +89,6 @@ class Runner {
         }
 #endif
         return is_alive_;
-    }
-
-    void join() {
-        if (is_joinable_) {
-            pthread_join(thread_, nullptr);
-            is_joinable_ = false;
-        }
     }
 
     static void *serve(void *runner) {
