@@ -236,10 +236,8 @@ class VitAccelerator(Accelerator):
         self._start()
 
     def _wait(self, slot: BatchSlot) -> None:
-        settings = ("n_steps", "n_images")
-        self._until_done(
-            lambda: (f"{slot.count} images", ", ".join(f"{name} {slot.arguments[name]}" for name in settings))
-        )
+        steps = slot.arguments["n_steps"]
+        self._until_done(lambda: (f"{slot.count} images", f"n_steps {steps}, n_images {slot.count}"))
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:

@@ -67,14 +67,14 @@ class AddressMap:
         self.changes += 1
 
     def read(self, address: int) -> int:
-        model, offset = self.decode(address)
+        model, offset = self._decode(address)
         return model.read(offset)
 
     def write(self, address: int, value: int) -> None:
-        model, offset = self.decode(address)
+        model, offset = self._decode(address)
         model.write(offset, value & 0xFFFFFFFF)
 
-    def decode(self, address: int) -> tuple[RegisterModel, int]:
+    def _decode(self, address: int) -> tuple[RegisterModel, int]:
         """Who answers at ``address``, and the offset there."""
         if self.running.blocks:
             self.running.settle()
